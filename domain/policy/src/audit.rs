@@ -46,6 +46,9 @@ pub struct Entry {
 pub fn actor_name(actor: &Actor) -> String {
     match actor {
         Actor::Hub(_, what) => format!("hub:{what}"),
+        Actor::Claimant(_, head) => {
+            head.iter().fold("claim:".into(), |text, byte| format!("{text}{byte:02x}"))
+        }
         Actor::Peer(peer) => {
             if let Some(device) = peer.device() {
                 return format!("device:{}", device.device);

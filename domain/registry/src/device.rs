@@ -38,6 +38,17 @@ impl KeyStorage {
     }
 }
 
+/// Which record: a device in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceKey {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which device.
+    pub id: DeviceId,
+    /// Which life.
+    pub incarnation: Incarnation,
+}
+
 /// The certificate that a device has now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -52,12 +63,8 @@ pub struct Certificate {
 /// A device as the hub knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Its id for life.
-    pub id: DeviceId,
-    /// Which life.
-    pub incarnation: Incarnation,
+    /// Which record.
+    pub key: DeviceKey,
     /// What people call it.
     pub name: String,
     /// Where it is in its life.
