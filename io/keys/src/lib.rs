@@ -15,6 +15,8 @@ mod error;
 pub mod limits;
 mod log_key;
 #[cfg(feature = "hub")]
+mod notary;
+#[cfg(feature = "hub")]
 mod passwords;
 mod random;
 mod sealed;
@@ -26,6 +28,8 @@ pub use durable::write_durably;
 pub use ec_key::EcKey;
 pub use error::KeyError;
 pub use log_key::{LogKey, verify_log_signature};
+#[cfg(feature = "hub")]
+pub use notary::Notary;
 #[cfg(feature = "hub")]
 pub use passwords::Argon2id;
 pub use random::SystemRandom;

@@ -9,7 +9,7 @@ use hedgerow_identity::{
 };
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
-use hedgerow_tlog::{Hash, NodeId};
+use hedgerow_tlog::{Hash, NodeId, Note};
 
 use crate::{CertificateRecord, Commit, Event, Failure, Person, TimelineEntry, Token};
 
@@ -150,6 +150,15 @@ pub trait Signer: Send + Sync {
     fn certificate(&self, plan: CertificatePlan, issuer: Option<Vec<u8>>) -> Pending<'_, Vec<u8>>;
     /// Makes and signs a revocation list for the issuing CA.
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>>;
+}
+
+/// Signs checkpoints of the audit log; quick enough to be asked inside a transaction.
+pub trait Notary: Send + Sync {
+    /// Signs that the log of `tenant` has `size` records under `root`.
+    ///
+    /// # Errors
+    /// When the key can't be used; then nothing is committed.
+    fn checkpoint(&self, tenant: TenantId, size: u64, root: Hash) -> Result<Note, Failure>;
 }
 
 /// Randomness fit for keys.
