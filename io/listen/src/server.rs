@@ -4,10 +4,11 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hedgerow_base::TenantId;
+use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_onboarding::{
     est::{EXPORTER_BYTES, EXPORTER_LABEL},
     name,
@@ -33,6 +34,13 @@ use crate::{
     limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     provider,
 };
+
+/// The clock. Read at the door and handed inwards.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
 
 /// The hub's server certificate, which can be changed while connections are open.
 #[derive(Debug)]
