@@ -33,6 +33,7 @@ extern crate std;
 
 mod acks;
 mod bytes;
+mod client;
 mod connect;
 mod error;
 mod frame;
@@ -41,6 +42,10 @@ mod packet;
 mod property;
 mod publish;
 mod reason;
+#[cfg(feature = "alloc")]
+mod server;
+#[cfg(feature = "alloc")]
+mod session;
 mod subscribe;
 pub mod topic;
 #[cfg(feature = "alloc")]
@@ -48,6 +53,7 @@ mod tree;
 
 pub use acks::{Ack, Auth, Disconnect};
 pub use bytes::{Buffer, Fixed};
+pub use client::{Client, ClientEvent};
 pub use connect::{ConnAck, Connect, Will};
 pub use error::Error;
 pub use frame::{Frame, Split, split};
@@ -55,6 +61,10 @@ pub use packet::{Packet, PacketId, PacketKind, QoS, Version};
 pub use property::{Place, Properties, PropertyId, PropertyWriter, Value};
 pub use publish::Publish;
 pub use reason::ReasonCode;
+#[cfg(feature = "alloc")]
+pub use server::{Closed, Delivery, Event, KeptWill, Server, Settings};
+#[cfg(feature = "alloc")]
+pub use session::{Kept, Session};
 pub use subscribe::{
     Filters, Names, SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe,
 };

@@ -40,7 +40,8 @@ pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 /// Milliseconds from the first byte possible to a complete CONNECT.
 pub const CONNECT_MS_MAX: i64 = 10_000;
 
-/// Seconds of keep-alive that a client may ask for; more, and none at all, become this.
+/// Seconds of keep-alive that a client of 5.0 is held to when it asks for more or for none. A client of
+/// 3.1.1 can't be told, so its own word stands.
 pub const KEEP_ALIVE_S_MAX: u16 = 1_200;
 
 /// Seconds that a session outlives its connection at most.

@@ -190,6 +190,12 @@ impl<'a> Properties<'a> {
         Ok(Self { bytes })
     }
 
+    /// Bytes that were checked before.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn trusted(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     #[inline]
     pub(crate) fn read(from: &mut Reader<'a>, place: Place) -> Result<Self, Error> {
         match from.variable()? {

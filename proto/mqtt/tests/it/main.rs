@@ -1,6 +1,16 @@
 //! The codec and the machines from outside.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
+mod conversation;
 mod malformed;
+mod offences;
+mod pair;
 mod round_trip;
+mod session;
 mod vectors;
