@@ -8,6 +8,7 @@
 )]
 
 mod conversation;
+mod corpus;
 mod malformed;
 mod offences;
 mod pair;
