@@ -45,7 +45,7 @@ pub(super) fn run(bytes: &[u8]) {
             }
             Event::Connect(connect) => {
                 let assigned = connect.client_id.is_empty().then_some("assigned");
-                server.accept(None, &connect, assigned, &mut out);
+                server.accept(None, assigned, &mut out);
             }
             Event::Publish(message) => {
                 let kept = Kept::new(&message, now);

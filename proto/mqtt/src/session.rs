@@ -64,6 +64,16 @@ impl Kept {
         self.0.bytes.get(self.0.topic_len + self.0.properties_len..).unwrap_or_default()
     }
 
+    /// The message as it came, at QoS 0.
+    #[must_use]
+    pub fn message(&self) -> Publish<'_> {
+        let properties = self.0.topic_len..self.0.topic_len + self.0.properties_len;
+        Publish {
+            properties: Properties::trusted(self.0.bytes.get(properties).unwrap_or_default()),
+            ..Publish::at_most_once(self.topic(), self.payload())
+        }
+    }
+
     /// Whether nobody wants it any more at `now`.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
@@ -204,6 +214,29 @@ impl Session {
         true
     }
 
+    /// Forgets the messages whose topic is not `wanted` any more; gives their number.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&str) -> bool) -> usize {
+        let (mut dropped, bytes) = (0, &mut self.bytes);
+        for entry in &mut self.queue {
+            if let Some(message) = entry.message.take_if(|message| !wanted(message.topic())) {
+                *bytes -= message.len();
+                dropped += 1;
+            }
+        }
+        // Entries with an identifier keep their place until the older ones are acknowledged.
+        self.queue.retain(|entry| entry.id.is_some() || entry.message.is_some());
+        self.advance();
+        dropped
+    }
+
+    /// Takes off the front what nothing waits for.
+    fn advance(&mut self) {
+        while self.queue.front().is_some_and(|front| front.message.is_none()) {
+            self.queue.pop_front();
+            self.next = self.next.saturating_sub(1);
+        }
+    }
+
     /// Begins a new connection: everything unacknowledged is to be sent again.
     pub(crate) const fn rewind(&mut self) {
         self.next = 0;
@@ -225,10 +258,7 @@ impl Session {
         }
         let Some(message) = entry.message.take() else { return false };
         self.bytes -= message.len();
-        while self.queue.front().is_some_and(|front| front.message.is_none()) {
-            self.queue.pop_front();
-            self.next = self.next.saturating_sub(1);
-        }
+        self.advance();
         true
     }
 
@@ -275,10 +305,7 @@ impl Session {
                 self.queue.remove(self.next);
             }
         }
-        while self.queue.front().is_some_and(|front| front.message.is_none()) {
-            self.queue.pop_front();
-            self.next = self.next.saturating_sub(1);
-        }
+        self.advance();
         dropped
     }
 }

@@ -117,20 +117,21 @@ impl Server {
                 _ => self.will = KeptWill::new(will).map(Box::new),
             }
         }
+        let (clean_start, offered) = (connect.clean_start, self.settings.keep_alive_s_max);
         let keep_alive_s = match (connect.version, connect.keep_alive_s) {
-            (Version::V5, 0) => self.settings.keep_alive_s_max,
-            (Version::V5, asked) => asked.min(self.settings.keep_alive_s_max),
+            (Version::V5, 0) => offered,
+            (Version::V5, asked) => asked.min(offered),
             (Version::V311, asked) => asked,
         };
         self.keep_alive_ms = (keep_alive_s > 0).then(|| i64::from(keep_alive_s) * 1500);
-        self.clean_start = connect.clean_start;
-        self.session_expiry_s = match connect.version {
-            Version::V311 if connect.clean_start => 0,
-            Version::V311 => self.settings.session_expiry_s_max,
-            Version::V5 => number(PropertyId::SESSION_EXPIRY_INTERVAL)
-                .unwrap_or(0)
-                .min(self.settings.session_expiry_s_max),
+        self.clean_start = clean_start;
+        let asked = match connect.version {
+            Version::V311 if clean_start => 0,
+            Version::V311 => u32::MAX,
+            Version::V5 => number(PropertyId::SESSION_EXPIRY_INTERVAL).unwrap_or(0),
         };
+        self.session_expiry_s = asked.min(self.settings.session_expiry_s_max);
+        self.corrects = (asked != self.session_expiry_s, keep_alive_s != connect.keep_alive_s);
         self.problem_information = number(PropertyId::REQUEST_PROBLEM_INFORMATION) != Some(0);
         let window = number(PropertyId::RECEIVE_MAXIMUM).map_or(usize::MAX, |max| max as usize);
         self.window = window.min(usize::from(self.settings.in_flight_max));
@@ -140,15 +141,9 @@ impl Server {
     }
 
     /// Lets the client in, with the session of an earlier connection if there is one and it wants it.
-    /// `assigned` is the client identifier that it is given when it brought none; `connect` the packet.
-    /// Writes CONNACK; then the driver calls [`Server::send`].
-    pub fn accept(
-        &mut self,
-        session: Option<Session>,
-        connect: &Connect<'_>,
-        assigned: Option<&str>,
-        out: &mut Vec<u8>,
-    ) {
+    /// `assigned` is the client identifier that it is given when it brought none. Writes CONNACK; then
+    /// the driver calls [`Server::send`].
+    pub fn accept(&mut self, session: Option<Session>, assigned: Option<&str>, out: &mut Vec<u8>) {
         if self.phase != Phase::Deciding {
             return;
         }
@@ -160,7 +155,7 @@ impl Server {
         let mut buffer = [0; 64 + limits::CLIENT_ID_BYTES_MAX];
         let properties = match self.version {
             Version::V311 => Ok(Properties::NONE),
-            Version::V5 => self.offer(connect, assigned, &mut buffer),
+            Version::V5 => self.offer(assigned, &mut buffer),
         };
         let properties = properties.unwrap_or(Properties::NONE);
         let reason = ReasonCode::SUCCESS;
@@ -171,14 +166,13 @@ impl Server {
 
     fn offer<'b>(
         &self,
-        connect: &Connect<'_>,
         assigned: Option<&str>,
         buffer: &'b mut [u8],
     ) -> Result<Properties<'b>, Error> {
         let mut offer = PropertyWriter::new(buffer, Place::Packet(PacketKind::ConnAck));
         let packet_bytes = u32::try_from(self.settings.packet_bytes_max).unwrap_or(u32::MAX);
-        let asked = connect.properties.number(PropertyId::SESSION_EXPIRY_INTERVAL).unwrap_or(0);
-        if asked != self.session_expiry_s {
+        let (corrects_expiry, corrects_keep_alive) = self.corrects;
+        if corrects_expiry {
             offer.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(self.session_expiry_s))?;
         }
         offer.push(PropertyId::RECEIVE_MAXIMUM, Value::Short(self.settings.receive_maximum))?;
@@ -190,7 +184,7 @@ impl Server {
         }
         offer.push(PropertyId::SUBSCRIPTION_IDENTIFIER_AVAILABLE, Value::Byte(0))?;
         offer.push(PropertyId::SHARED_SUBSCRIPTION_AVAILABLE, Value::Byte(0))?;
-        if connect.keep_alive_s == 0 || connect.keep_alive_s > self.settings.keep_alive_s_max {
+        if corrects_keep_alive {
             let seconds = self.settings.keep_alive_s_max;
             offer.push(PropertyId::SERVER_KEEP_ALIVE, Value::Short(seconds))?;
         }

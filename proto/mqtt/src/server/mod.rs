@@ -116,6 +116,8 @@ pub struct Server {
     clean_start: bool,
     problem_information: bool,
     session_expiry_s: u32,
+    /// What CONNACK must correct: the session expiry, the keep-alive.
+    corrects: (bool, bool),
     keep_alive_ms: Option<i64>,
     /// When the last packet came, or the connection began.
     heard: Timestamp,
@@ -139,6 +141,7 @@ impl Server {
             clean_start: true,
             problem_information: true,
             session_expiry_s: 0,
+            corrects: (false, false),
             keep_alive_ms: None,
             heard: now,
             window: usize::from(settings.in_flight_max),
@@ -186,10 +189,21 @@ impl Server {
         self.phase == Phase::Open
     }
 
+    /// Whether the client asked to begin with an empty session.
+    #[must_use]
+    pub const fn is_clean_start(&self) -> bool {
+        self.clean_start
+    }
+
     /// The session as it stands.
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// The session, to narrow it.
+    pub const fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// When to call [`Server::expire`]; may move later without notice, never earlier.

@@ -121,8 +121,8 @@ impl Pair {
     fn handle(&mut self, event: Event<'_>, log: &mut Log) {
         let Self { server, down, now, .. } = self;
         match event {
-            Event::Connect(connect) => {
-                server.accept(self.kept.take(), &connect, None, down);
+            Event::Connect(_) => {
+                server.accept(self.kept.take(), None, down);
                 server.send(*now, usize::MAX, down);
             }
             Event::Publish(publish) => {

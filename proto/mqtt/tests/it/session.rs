@@ -148,3 +148,19 @@ fn a_full_out_buffer_holds_messages_back_without_losing_them() {
     pair.exchange();
     assert_eq!(pair.server.session().queued(), 0);
 }
+
+#[test]
+fn messages_no_longer_wanted_leave_the_queue_and_the_rest_goes_on() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
+    for topic in ["no", "yes", "no", "yes"] {
+        pair.deliver(&message(topic, QOS_1));
+    }
+    for topic in ["no", "yes"] {
+        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now));
+    }
+    assert_eq!(pair.server.session_mut().retain(|topic| topic == "yes"), 3);
+    let log = pair.exchange();
+    assert_eq!(log.iter().filter(|line| *line == "acknowledged").count(), 3, "{log:?}");
+    assert!(log.contains(&"message yes 5 dup=false".into()), "{log:?}");
+    assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+}
