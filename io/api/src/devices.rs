@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{DefaultBodyLimit, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -15,7 +15,7 @@ use hedgerow_control::{Control, Failure};
 use hedgerow_listen::server::now;
 use hedgerow_onboarding::est::BASE_PATH;
 use hedgerow_tlog::Note;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{Caller, RevocationList, est, limits::BODY_BYTES_MAX};
 
@@ -33,14 +33,17 @@ pub struct Devices {
     pub size_of: fn(&Note) -> Option<u64>,
     /// The audit log's public key.
     pub log_key: [u8; 32],
+    /// Where MQTT over TLS is.
+    pub mqtts_port: u16,
 }
 
 /// Every route of this door, for the test that tries each without rights.
-pub const ROUTES: [(&str, &str); 6] = [
+pub const ROUTES: [(&str, &str); 7] = [
     ("GET", "/.well-known/est/cacerts"),
     ("GET", "/.well-known/est/csrattrs"),
     ("POST", "/.well-known/est/simpleenroll"),
     ("POST", "/.well-known/est/simplereenroll"),
+    ("GET", "/.well-known/hedgerow"),
     ("GET", "/crl/issuing.crl"),
     ("GET", "/audit/checkpoint"),
 ];
@@ -54,6 +57,7 @@ pub fn router(devices: Arc<Devices>) -> Router {
         .route("/simplereenroll", post(est::simplereenroll));
     Router::new()
         .nest(BASE_PATH, est)
+        .route("/.well-known/hedgerow", get(doors))
         .route("/crl/issuing.crl", get(crl))
         .route("/audit/checkpoint", get(checkpoint))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -97,13 +101,6 @@ struct Since {
     from: u64,
 }
 
-#[derive(Serialize)]
-struct Growth {
-    checkpoint: String,
-    proof: Vec<String>,
-    public_key: String,
-}
-
 async fn checkpoint(
     State(devices): State<Arc<Devices>>,
     axum::Extension(caller): axum::Extension<Caller>,
@@ -116,9 +113,21 @@ async fn checkpoint(
     answer(&devices, tenant, since.from).await.unwrap_or_else(|failure| plain(&failure))
 }
 
+/// The answer in lines, for devices without a JSON parser: `key` and the log's key, `proof` and a hash
+/// for each step, an empty line, the checkpoint as it was signed.
 async fn answer(devices: &Devices, tenant: TenantId, from: u64) -> Result<Response, Failure> {
     let growth = devices.control.growth(tenant, from, devices.size_of).await?;
-    let proof = growth.proof.iter().map(|hash| STANDARD.encode(hash)).collect();
-    let public_key = STANDARD.encode(devices.log_key);
-    Ok(Json(Growth { checkpoint: growth.checkpoint, proof, public_key }).into_response())
+    let mut text = format!("key {}\n", STANDARD.encode(devices.log_key));
+    for hash in &growth.proof {
+        text.push_str(&format!("proof {}\n", STANDARD.encode(hash)));
+    }
+    text.push('\n');
+    text.push_str(&growth.checkpoint);
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Where the other doors are, in lines: `mqtts` and a port.
+async fn doors(State(devices): State<Arc<Devices>>) -> Response {
+    let text = format!("mqtts {}\n", devices.mqtts_port);
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
