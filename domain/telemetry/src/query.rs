@@ -152,8 +152,10 @@ impl Span {
 pub enum Read {
     /// The summary is enough.
     Summary,
+    /// Its points; nothing else touches its span.
+    Alone,
     /// Its points, to be merged with those of the others that say so.
-    Points,
+    Merged,
 }
 
 /// What must be read of each of `spans`, sorted by their first instant; `unsealed` is the span of the
@@ -168,8 +170,11 @@ pub fn plan(buckets: &Buckets, spans: &[Span], unsealed: Option<Span>) -> Vec<Re
         let touches_memory = unsealed.is_some_and(|memory| memory.touches(*span));
         let is_alone = !touches_earlier && !touches_later && !touches_memory;
         reach = reach.max(span.last_ms);
-        let enough = is_alone && buckets.holds_in_one(*span);
-        reads.push(if enough { Read::Summary } else { Read::Points });
+        reads.push(match (is_alone, buckets.holds_in_one(*span)) {
+            (true, true) => Read::Summary,
+            (true, false) => Read::Alone,
+            (false, _) => Read::Merged,
+        });
     }
     reads
 }
@@ -242,17 +247,15 @@ mod tests {
 
     #[test]
     fn a_summary_is_enough_only_alone_inside_one_bucket() {
-        use Read::{Points, Summary};
+        use Read::{Alone, Merged, Summary};
         let buckets = Buckets::new(range(0, 100), 10).unwrap();
         let reads = |spans: &[Span], unsealed| plan(&buckets, spans, unsealed);
-        assert_eq!(
-            reads(&[span(0, 9), span(10, 15), span(18, 21)], None),
-            [Summary, Summary, Points]
-        );
-        assert_eq!(reads(&[span(0, 5), span(5, 9)], None), [Points, Points], "they overlap");
-        assert_eq!(reads(&[span(0, 50), span(2, 3), span(40, 41)], None), [Points; 3]);
-        assert_eq!(reads(&[span(90, 95)], Some(span(95, 99))), [Points], "memory overlaps");
-        assert_eq!(reads(&[span(90, 100)], None), [Points], "it leaves the range");
+        let apart = [span(0, 9), span(10, 15), span(18, 21)];
+        assert_eq!(reads(&apart, None), [Summary, Summary, Alone]);
+        assert_eq!(reads(&[span(0, 5), span(5, 9)], None), [Merged, Merged], "they overlap");
+        assert_eq!(reads(&[span(0, 50), span(2, 3), span(40, 41)], None), [Merged; 3]);
+        assert_eq!(reads(&[span(90, 95)], Some(span(95, 99))), [Merged], "memory overlaps");
+        assert_eq!(reads(&[span(90, 100)], None), [Alone], "it leaves the range");
     }
 
     #[test]
