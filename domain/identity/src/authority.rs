@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use hedgerow_base::Timestamp;
 use hedgerow_onboarding::renewal;
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
 
 use crate::{
     CertificatePlan, Issuer, Name, Serial, Usage,
@@ -56,6 +57,33 @@ pub fn server(
         not_after: now.plus_ms(SERVER_LIFE_MS),
         usage: Usage::Server,
         issuer: Issuer::Issuing,
+    }
+}
+
+/// From when to when a certificate is valid, and the names that it has; `None` when it can't be read.
+#[must_use]
+pub fn read(der: &[u8]) -> Option<((Timestamp, Timestamp), Vec<Name>)> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let moment = |time: ASN1Time| Timestamp::from_secs(time.timestamp());
+    let validity = certificate.validity();
+    let life = (moment(validity.not_before), moment(validity.not_after));
+    let names = match certificate.subject_alternative_name().ok()? {
+        Some(names) => names.value.general_names.iter().filter_map(name).collect(),
+        None => Vec::new(),
+    };
+    Some((life, names))
+}
+
+fn name(name: &GeneralName<'_>) -> Option<Name> {
+    match name {
+        GeneralName::DNSName(host) => Some(Name::Dns((*host).into())),
+        GeneralName::URI(uri) => Some(Name::Uri((*uri).into())),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+            .ok()
+            .map(Name::Ip),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ use hedgerow_identity::{
     limits::{CLAIM_LIFE_MS, CLAIM_LIFE_MS_MAX, CLAIMS_OPEN_MAX},
 };
 use hedgerow_onboarding::ClaimCode;
+use hedgerow_policy::{Action, Permit};
 use hedgerow_registry::check_name;
 
 use hedgerow_base::Fault;
@@ -18,6 +19,10 @@ use crate::{
 action!(
     /// A person makes a claim code.
     MakeClaim = "device.claim", role Operator, scope DEVICES
+);
+action!(
+    /// The hub makes a claim code for the machine that it runs on.
+    ClaimThisMachine = "device.claim-this-machine", only HUB
 );
 action!(
     /// A person takes a claim code back.
@@ -55,6 +60,24 @@ impl Control {
     /// Not allowed, a bad name or life, or too many codes open.
     pub async fn claim(&self, ctx: &Ctx, new: NewClaim) -> Result<Claimed, Failure> {
         let permit = self.permit::<MakeClaim>(ctx).await?;
+        self.make_claim(ctx, permit, new).await
+    }
+
+    /// Makes a claim code for the machine that the hub runs on.
+    ///
+    /// # Errors
+    /// As [`Control::claim`].
+    pub async fn claim_this_machine(&self, ctx: &Ctx, new: NewClaim) -> Result<Claimed, Failure> {
+        let permit = self.permit::<ClaimThisMachine>(ctx).await?;
+        self.make_claim(ctx, permit, new).await
+    }
+
+    async fn make_claim<A: Action>(
+        &self,
+        ctx: &Ctx,
+        permit: Permit<A>,
+        new: NewClaim,
+    ) -> Result<Claimed, Failure> {
         let name = check_name(&new.name)?.to_owned();
         let life = new.life_ms.unwrap_or(CLAIM_LIFE_MS);
         if !(1..=CLAIM_LIFE_MS_MAX).contains(&life) {

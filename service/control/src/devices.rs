@@ -1,7 +1,10 @@
 //! Finding and naming devices.
 
 use hedgerow_base::{DeviceId, Fault, Timestamp};
-use hedgerow_policy::Fact;
+use hedgerow_policy::{
+    Fact,
+    audit::{Effect, Entry},
+};
 use hedgerow_registry::{
     Device, DeviceKey, Filter, KeyStorage, Label, NameProblem, Page, State, Step, check_name,
     limits::LABELS_MAX,
@@ -182,6 +185,36 @@ impl Control {
         let commit =
             Commit { now: at, changes, audit: Vec::new(), events: vec![Event::Device(key)] };
         self.store.commit(commit).await
+    }
+
+    /// The plane denied a device something for the first time: recorded, and told in its timeline.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn denied(
+        &self,
+        key: DeviceKey,
+        at: Timestamp,
+        word: &'static str,
+        topic: &str,
+    ) -> Result<(), Failure> {
+        let subject = format!("device:{}", key.id);
+        let entry = Entry {
+            at,
+            tenant: key.tenant,
+            actor: subject.clone(),
+            action: "device.publish",
+            subject,
+            effect: Effect::Denied,
+            detail: vec![("why", word.to_owned()), ("topic", topic.to_owned())],
+        };
+        let sentence = if topic.is_empty() {
+            format!("The hub refused it: {word}.")
+        } else {
+            format!("The hub refused what it sent on {topic}: {word}.")
+        };
+        let changes = vec![tell(key, at, "denied", &sentence)];
+        self.store.commit(Commit { now: at, changes, audit: vec![entry], events: Vec::new() }).await
     }
 
     /// A device said where its key is.
