@@ -7,7 +7,7 @@ use hedgerow_device_linux::HubUrl;
 use hedgerow_onboarding::ClaimCode;
 
 /// What `--help` says.
-pub const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 hedgerow-agent: enrols this machine at a Hedgerow hub and keeps it there
 
   hedgerow-agent enroll --hub URL --claim CODE
@@ -22,7 +22,7 @@ Example: hedgerow-agent enroll --hub https://hub.local:8444 --claim HR1-7K2QX-â€
 
 /// What to do.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Say how it is used.
     Help,
     /// Enrol at a hub.
@@ -43,15 +43,15 @@ pub enum Command {
 
 /// The command line, understood.
 #[derive(Debug)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to do.
-    pub command: Command,
+    pub(crate) command: Command,
     /// Where the state is.
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// The file that seals the key.
-    pub seal: PathBuf,
+    pub(crate) seal: PathBuf,
     /// As JSON.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl Args {
@@ -59,7 +59,7 @@ impl Args {
     ///
     /// # Errors
     /// What is wrong, and how it is used.
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let wrong = |what: String| format!("{what}\n\n{USAGE}");
         let (mut hub, mut claim, mut state, mut seal) = (None, None, None, None);
         let (mut json, mut verb, mut sample_ms) = (false, None, 5_000);
