@@ -79,6 +79,10 @@ impl Server {
                 }
             },
             Ok(_) => self.silent("no-connect", Fault::Invalid),
+            // 3.1.1 answers only a version that it doesn't speak (MQTT-3.1.4-1).
+            Err(error) if self.version == Version::V311 && !matches!(error, Error::Version(_)) => {
+                self.silent(error.word(), error.fault())
+            }
             Err(error) => {
                 Event::Closed(self.refuse(error.reason(), error.word(), error.fault(), None, out))
             }

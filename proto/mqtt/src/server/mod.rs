@@ -240,7 +240,16 @@ impl Server {
 
     /// As [`Server::into_session`], leaving an empty session behind.
     pub fn take_session(&mut self) -> Option<(Session, u32)> {
+        self.take_session_or_else(|_| ())
+    }
+
+    /// As [`Server::take_session`]; `ends` sees a session that ends with the connection.
+    pub fn take_session_or_else(&mut self, ends: impl FnOnce(&Session)) -> Option<(Session, u32)> {
         let session = core::mem::take(&mut self.session);
-        (self.session_expiry_s > 0).then_some((session, self.session_expiry_s))
+        if self.session_expiry_s == 0 {
+            ends(&session);
+            return None;
+        }
+        Some((session, self.session_expiry_s))
     }
 }

@@ -1,0 +1,169 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hedgerow_base::{DeviceId, TenantId};
+use hedgerow_mqtt::TopicTree;
+use hedgerow_policy::{Peer, PersonId};
+
+/// Whose session it is, as proven by the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Identity {
+    /// A device of a tenant.
+    Device(TenantId, DeviceId),
+    /// A program, by its token's record.
+    Application(TenantId, i64),
+    /// A person.
+    Person(TenantId, PersonId),
+    /// Somebody on this machine's insecure listener.
+    LoopbackTester,
+}
+
+impl Identity {
+    fn of(peer: &Peer) -> Self {
+        if let Some(device) = peer.device() {
+            return Self::Device(device.tenant, device.device);
+        }
+        if let Some(application) = peer.application() {
+            return Self::Application(application.tenant, application.token);
+        }
+        match (peer.tenant(), peer.person()) {
+            (Some(tenant), Some((person, _))) => Self::Person(tenant, person),
+            _ => Self::LoopbackTester,
+        }
+    }
+}
+
+/// The name of a session. Client identifiers are free, because the identity comes first: nobody can take
+/// another identity's session.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionKey {
+    pub(crate) identity: Identity,
+    pub(crate) client_id: Box<str>,
+}
+
+impl SessionKey {
+    pub(crate) fn new(peer: &Peer, client_id: &str) -> Arc<Self> {
+        Arc::new(Self { identity: Identity::of(peer), client_id: client_id.into() })
+    }
+}
+
+/// Who has a session: a shard, and the number of its claim. Later claims have larger numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) shard: usize,
+    pub(crate) number: u64,
+}
+
+/// Which shard has a session. Asked once a connection, never a message.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    claims: Mutex<(HashMap<Arc<SessionKey>, Claim>, u64)>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Directory {
+    /// The session belongs to `shard` from now on: its claim, and the one before.
+    pub(crate) fn claim(&self, key: &Arc<SessionKey>, shard: usize) -> (Claim, Option<Claim>) {
+        let (claims, last) = &mut *lock(&self.claims);
+        *last += 1;
+        let claim = Claim { shard, number: *last };
+        (claim, claims.insert(Arc::clone(key), claim))
+    }
+
+    /// The session is gone, unless somebody else has claimed it since.
+    pub(crate) fn release(&self, key: &SessionKey, claim: u64) {
+        let (claims, _) = &mut *lock(&self.claims);
+        if claims.get(key).is_some_and(|known| known.number == claim) {
+            claims.remove(key);
+        }
+    }
+}
+
+/// Which shards want which topics, so that a message goes only where somebody waits for it.
+///
+/// Read when a route is made; between two changes a message costs one atomic load.
+#[derive(Debug, Default)]
+pub(crate) struct Interest {
+    generation: AtomicU64,
+    /// Subscriptions by filter and shard.
+    filters: Mutex<TopicTree<usize, u32>>,
+}
+
+impl Interest {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add(&self, filter: &str, shard: usize) {
+        let mut filters = lock(&self.filters);
+        let count = filters.remove(filter, &shard).unwrap_or(0);
+        // A filter that the session took is one that the tree takes.
+        let _ = filters.insert(filter, shard, count + 1);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn remove(&self, filter: &str, shard: usize) {
+        let mut filters = lock(&self.filters);
+        if let Some(count @ 2..) = filters.remove(filter, &shard) {
+            let _ = filters.insert(filter, shard, count - 1);
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Something else about routes changed.
+    pub(crate) fn touch(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The shards that want `topic`, a bit each.
+    pub(crate) fn shards(&self, topic: &str) -> u64 {
+        let mut all = 0;
+        lock(&self.filters).visit(topic, &mut |shard, _| all |= 1 << shard);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_policy::Witness;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_released_only_by_its_last_owner() {
+        let directory = Directory::default();
+        let key = SessionKey::new(&Witness::of_a_proof().loopback_tester(), "c");
+        let (first, before) = directory.claim(&key, 0);
+        assert_eq!(before, None);
+        let (second, before) = directory.claim(&key, 1);
+        assert_eq!(before, Some(first));
+        directory.release(&key, first.number);
+        let (third, before) = directory.claim(&key, 0);
+        assert_eq!(before, Some(second), "the late release of the first claim did nothing");
+        directory.release(&key, third.number);
+        assert_eq!(directory.claim(&key, 0).1, None);
+    }
+
+    #[test]
+    fn interest_ends_with_the_last_subscription() {
+        let interest = Interest::default();
+        interest.add("a/#", 3);
+        interest.add("a/#", 3);
+        interest.add("a/b", 5);
+        assert_eq!(interest.shards("a/b"), 1 << 3 | 1 << 5);
+        interest.remove("a/#", 3);
+        assert_eq!(interest.shards("a"), 1 << 3);
+        let before = interest.generation();
+        interest.remove("a/#", 3);
+        assert_eq!(interest.shards("a/b"), 1 << 5);
+        assert!(interest.generation() > before);
+    }
+}

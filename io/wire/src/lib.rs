@@ -1,0 +1,200 @@
+//! Drives the MQTT machines over streams: one single-threaded shard a core, one task a connection.
+//!
+//! A connection, its session and its buffers live in one shard and are never locked. A message goes
+//! from the publisher's read buffer into the out-buffers of its subscribers; each subscriber's task is
+//! woken once for many messages and writes them in one call. A QoS 0 message is copied and never
+//! allocated for; a QoS 1 message is kept once for all its subscribers. An idle connection owns no
+//! buffer. Shards talk by letters: messages in batches and only where somebody waits for them, and
+//! sessions whose client came back elsewhere.
+//!
+//! What it is not: it decides nothing. [`Gate`] is asked who may come in, what may be said and heard,
+//! and when a message is durable; a [`Door`] proves who is there.
+//!
+//! ```no_run
+//! # use hedgerow_wire::{Gate, Settings, Wire};
+//! # fn example<G: Gate>(gate: G, tester: hedgerow_policy::Peer) -> Result<(), hedgerow_wire::Error> {
+//! let wire = Wire::start(gate, Settings::default())?;
+//! let address = wire.listen_insecure(([127, 0, 0, 1], 1883).into(), tester)?;
+//! println!("plain mqtt for tests at {address}");
+//! wire.stop();
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod connection;
+mod counters;
+mod directory;
+mod error;
+mod gate;
+pub mod limits;
+mod link;
+mod listen;
+mod mail;
+mod reasons;
+mod router;
+mod sessions;
+mod shard;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use hedgerow_policy::Peer;
+use tokio::{
+    runtime::{Builder, LocalOptions, LocalRuntime},
+    task::spawn_local,
+};
+
+pub use counters::Counters;
+pub use error::Error;
+pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
+pub use listen::Door;
+
+use counters::Ledger;
+use directory::{Directory, Interest};
+use mail::{Letter, Mailbox};
+use shard::{Common, Shard};
+
+/// How the driver is set up; the defaults are the constants in [`limits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Threads with connections of their own.
+    pub shards: usize,
+    /// What the protocol offers.
+    pub mqtt: hedgerow_mqtt::Settings,
+    /// Connections in all.
+    pub connections_max: usize,
+    /// Connections that have not been accepted yet.
+    pub half_open_max: usize,
+    /// Bytes that wait for a slow reader.
+    pub out_bytes_max: usize,
+    /// Milliseconds after which a reader that takes nothing is given up.
+    pub stall_ms_max: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            mqtt: hedgerow_mqtt::Settings::default(),
+            connections_max: limits::CONNECTIONS_MAX,
+            half_open_max: limits::HALF_OPEN_MAX,
+            out_bytes_max: limits::OUT_BYTES_MAX,
+            stall_ms_max: limits::STALL_MS_MAX,
+        }
+    }
+}
+
+/// The running shards. Dropped, it says goodbye to all clients and waits for the threads to end.
+#[must_use = "dropping it stops the shards"]
+pub struct Wire<G: Gate> {
+    common: Arc<Common<G>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<G: Gate> Wire<G> {
+    /// Starts the shards, each with a clone of `gate`.
+    ///
+    /// # Errors
+    /// [`Error::Shards`], [`Error::Start`].
+    pub fn start(gate: G, settings: Settings) -> Result<Self, Error> {
+        if !(1..=limits::SHARDS_MAX).contains(&settings.shards) {
+            return Err(Error::Shards(settings.shards));
+        }
+        let common = Arc::new(Common {
+            settings,
+            ledger: Arc::new(Ledger::new(settings.shards)),
+            directory: Directory::default(),
+            interest: Interest::default(),
+            mailboxes: (0..settings.shards).map(|_| Mailbox::default()).collect(),
+        });
+        let mut wire = Self { common, threads: Vec::new() };
+        for index in 0..settings.shards {
+            let thread = wire.start_shard(index, gate.clone()).map_err(Error::Start)?;
+            wire.threads.push(thread);
+        }
+        Ok(wire)
+    }
+
+    fn start_shard(&self, index: usize, gate: G) -> io::Result<JoinHandle<()>> {
+        let common = Arc::clone(&self.common);
+        let (started, outcome) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().name(format!("wire-{index}")).spawn(move || {
+            let runtime = runtime();
+            match runtime {
+                Ok(runtime) => {
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(Shard::new(index, gate, common).run());
+                }
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                }
+            }
+        })?;
+        outcome.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+        Ok(thread)
+    }
+
+    /// Listens for MQTT behind `door`; gives the address, whose port the system chose if it was 0.
+    ///
+    /// # Errors
+    /// [`Error::Listen`].
+    pub fn listen<D: Door>(&self, address: SocketAddr, door: D) -> Result<SocketAddr, Error> {
+        let failed = |error| Error::Listen(address, error);
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let door = Arc::new(door);
+        let begin = move |shard: &std::rc::Rc<Shard<G>>| {
+            if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+                spawn_local(listen::accept(std::rc::Rc::clone(shard), listener, door));
+            }
+        };
+        if let Some(first) = self.common.mailboxes.first() {
+            first.post(Letter::Run(Box::new(begin)));
+        }
+        Ok(bound)
+    }
+
+    /// Listens for plain MQTT without any proof, for tests and measurements on this machine.
+    ///
+    /// # Errors
+    /// [`Error::NotLoopback`], [`Error::NotATester`], [`Error::Listen`].
+    pub fn listen_insecure(&self, address: SocketAddr, tester: Peer) -> Result<SocketAddr, Error> {
+        if !address.ip().is_loopback() {
+            return Err(Error::NotLoopback(address));
+        }
+        if !tester.is_loopback_tester() {
+            return Err(Error::NotATester);
+        }
+        self.listen(address, listen::Insecure(tester))
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.common.ledger.read()
+    }
+
+    /// Says goodbye to all clients, gives them a moment, and ends the threads.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl<G: Gate> Drop for Wire<G> {
+    fn drop(&mut self) {
+        self.common.mailboxes.iter().for_each(|mailbox| mailbox.post(Letter::Stop));
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())
+}

@@ -1,0 +1,46 @@
+//! Limits of the driver; those of packets and sessions are in `hedgerow_mqtt::limits`.
+
+/// Shards at most: a set of shards is a word of so many bits.
+pub const SHARDS_MAX: usize = 64;
+
+/// Connections of one hub.
+pub const CONNECTIONS_MAX: usize = 100_000;
+
+/// Connections that have not finished their handshake or not sent their CONNECT.
+pub const HALF_OPEN_MAX: usize = 4_096;
+
+/// Milliseconds for the handshake beneath MQTT.
+pub const HANDSHAKE_MS_MAX: u64 = 10_000;
+
+/// Bytes that wait for a slow reader; more QoS 0 messages are dropped, QoS 1 waits in the session.
+pub const OUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of `out` up to which the session's QoS 1 messages are added.
+pub const OUT_BYTES_SOFT: usize = 64 * 1024;
+
+/// Milliseconds without a byte taken after which a reader that has something to read is given up.
+pub const STALL_MS_MAX: i64 = 30_000;
+
+/// Milliseconds in which the other side may take the last bytes and close, after the end.
+pub const LINGER_MS_MAX: i64 = 1_000;
+
+/// Bytes of the buffer that all connections of a shard read into, one after the other.
+pub const READ_BYTES: usize = 64 * 1024;
+
+/// Reads of one connection before the others get their turn.
+pub const READS_A_TURN_MAX: usize = 4;
+
+/// Out-buffers that a shard keeps for the next connection that needs one, and their size: larger ones
+/// are given back.
+pub const SPARE_BUFFERS_MAX: usize = 256;
+/// See [`SPARE_BUFFERS_MAX`].
+pub const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+/// Topics whose subscribers a shard remembers before it begins anew.
+pub const ROUTES_MAX: usize = 8_192;
+
+/// Milliseconds between two looks at deadlines, standings and expired sessions.
+pub const TICK_MS: u64 = 250;
+
+/// Sessions whose client is away, a shard.
+pub const AWAY_SESSIONS_MAX: usize = 100_000;

@@ -1,0 +1,257 @@
+use std::{cell::RefCell, rc::Rc, sync::Arc, task::Waker};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_mqtt::{
+    Closed, Delivery, Kept, KeptWill, Publish, ReasonCode, Server, Session, Version,
+};
+
+use crate::{
+    counters::Place,
+    directory::SessionKey,
+    gate::{Durability, Gate, Ticket},
+    limits,
+    shard::Shard,
+};
+
+/// One end of a session inside its shard: a connection, or what is left of it while its client is away.
+/// The router and the connection's task share it.
+pub(crate) struct Link<G: Gate> {
+    pub(crate) id: u64,
+    pub(crate) state: RefCell<State<G>>,
+}
+
+pub(crate) struct State<G: Gate> {
+    pub(crate) server: Server,
+    /// Bytes for the client, and how many of them the stream has taken. Without capacity while idle.
+    pub(crate) out: Vec<u8>,
+    pub(crate) written: usize,
+    waker: Option<Waker>,
+    woken: bool,
+    pub(crate) admitted: Option<G::Admitted>,
+    /// The gate's revision by which the session was judged last.
+    pub(crate) revision: u64,
+    /// Deliveries are asked for one by one.
+    pub(crate) narrowed: bool,
+    /// `None` before CONNECT, and once another connection has taken the session over.
+    pub(crate) key: Option<Arc<SessionKey>>,
+    /// The number of the claim by which the session is, or is to be, here.
+    pub(crate) claim: u64,
+    /// Whether the client identifier was given by us.
+    pub(crate) is_assigned: bool,
+    pub(crate) half_open: Option<Place>,
+    /// How it ended; the connection's task does the rest.
+    pub(crate) ended: Option<Closed>,
+    /// Since when the stream takes nothing of `out`, or since when it is being closed.
+    pub(crate) blocked_since: Option<Timestamp>,
+    pub(crate) away: Option<Box<Away>>,
+    pub(crate) armed: Option<Timestamp>,
+    is_unsettled: bool,
+}
+
+/// A session whose client is away.
+pub(crate) struct Away {
+    pub(crate) session: Session,
+    pub(crate) expires: Timestamp,
+    pub(crate) will: Option<(Box<KeptWill>, Timestamp)>,
+}
+
+/// A QoS 0 message, encoded at most once a version.
+pub(crate) struct Encoded<'a> {
+    pub(crate) message: Publish<'a>,
+    /// The packet as it came, when it can go on as it is.
+    pub(crate) raw: Option<(Version, &'a [u8])>,
+    pub(crate) v311: &'a mut Vec<u8>,
+    pub(crate) v5: &'a mut Vec<u8>,
+}
+
+impl Encoded<'_> {
+    #[inline]
+    fn bytes(&mut self, version: Version) -> &[u8] {
+        match self.raw {
+            Some((raw, bytes)) if raw == version => return bytes,
+            _ => {}
+        }
+        let made = match version {
+            Version::V311 => &mut *self.v311,
+            Version::V5 => &mut *self.v5,
+        };
+        if made.is_empty() {
+            // INVARIANT: a Vec takes everything, and the topic was read from a packet.
+            let _ = self.message.encode(version, made);
+        }
+        made
+    }
+}
+
+impl<G: Gate> Link<G> {
+    pub(crate) fn new(id: u64, server: Server, half_open: Option<Place>) -> Rc<Self> {
+        let state = State {
+            server,
+            out: Vec::new(),
+            written: 0,
+            waker: None,
+            woken: false,
+            admitted: None,
+            revision: 0,
+            narrowed: false,
+            key: None,
+            claim: 0,
+            is_assigned: false,
+            half_open,
+            ended: None,
+            blocked_since: None,
+            away: None,
+            armed: None,
+            is_unsettled: false,
+        };
+        Rc::new(Self { id, state: RefCell::new(state) })
+    }
+
+    /// Hands over a QoS 0 message, if the client is there and keeps up.
+    #[inline]
+    pub(crate) fn hand_now(&self, shard: &Shard<G>, message: &mut Encoded<'_>) {
+        let mut guard = self.state.borrow_mut();
+        let state = &mut *guard;
+        if !state.server.is_open() || !state.may_receive(shard, message.message.topic) {
+            return;
+        }
+        let bytes = message.bytes(state.server.version());
+        if !state.server.takes(bytes.len()) {
+            return shard.counts.dropped_too_large_or_expired.add(1);
+        }
+        if state.out.len() - state.written + bytes.len() > shard.settings().out_bytes_max {
+            return shard.counts.dropped_slow_reader.add(1);
+        }
+        if state.out.capacity() == 0 {
+            state.out = shard.spare_buffer();
+        }
+        state.out.extend_from_slice(bytes);
+        shard.counts.messages_out.add(1);
+        state.wake();
+    }
+
+    /// Puts a QoS 1 message into the session, whether its client is there or away.
+    pub(crate) fn hand_kept(&self, shard: &Shard<G>, message: &Kept) {
+        let state = &mut *self.state.borrow_mut();
+        if !state.may_receive(shard, message.topic()) {
+            return;
+        }
+        let mqtt = &shard.settings().mqtt;
+        let kept = match &mut state.away {
+            Some(away) => {
+                away.session.enqueue(message, mqtt.queue_messages_max, mqtt.queue_bytes_max)
+            }
+            None => state.server.deliver(message) == Delivery::Kept,
+        };
+        if !kept {
+            return shard.counts.dropped_queue_full.add(1);
+        }
+        if state.away.is_none() {
+            shard.counts.messages_out.add(1);
+            state.wake();
+        }
+    }
+
+    /// Sends the acknowledgements whose tickets are stored; says whether some still wait.
+    pub(crate) fn settle(&self, gate: &G) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        let version = state.server.version();
+        let mut failed = false;
+        let outcome = |ticket| match (gate.durability(Ticket(ticket)), version) {
+            (Durability::Waiting, _) => None,
+            (Durability::Stored, _) => Some(ReasonCode::SUCCESS),
+            (Durability::Failed, Version::V5) => Some(ReasonCode::UNSPECIFIED),
+            (Durability::Failed, Version::V311) => {
+                failed = true;
+                None
+            }
+        };
+        let before = state.server.unacknowledged();
+        state.server.settle(outcome, &mut state.out);
+        if failed {
+            // 3.1.1 has no word for it: without a PUBACK the client keeps the message and sends again.
+            let (reason, fault) = (ReasonCode::UNSPECIFIED, Fault::Unavailable);
+            state.end(reason, "storage-failed", fault, None);
+        }
+        let left = state.server.unacknowledged();
+        if left < before {
+            state.wake();
+        }
+        state.is_unsettled = left > 0 && state.ended.is_none();
+        state.is_unsettled
+    }
+
+    /// Says that acknowledgements wait; `true` when it is news.
+    pub(crate) fn mark_unsettled(&self) -> bool {
+        !std::mem::replace(&mut self.state.borrow_mut().is_unsettled, true)
+    }
+}
+
+impl<G: Gate> State<G> {
+    /// The task's turn begins: from here on a wake is news again.
+    pub(crate) fn begin_turn(&mut self, waker: &Waker) {
+        self.woken = false;
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Lets the connection's task run once for however many messages.
+    #[inline]
+    pub(crate) fn wake(&mut self) {
+        if !self.woken
+            && let Some(waker) = &self.waker
+        {
+            self.woken = true;
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The task is over: nobody is to be woken.
+    pub(crate) fn forget_task(&mut self) {
+        self.waker = None;
+        self.blocked_since = None;
+        self.out = Vec::new();
+        self.written = 0;
+    }
+
+    #[inline]
+    fn may_receive(&self, shard: &Shard<G>, topic: &str) -> bool {
+        if !self.narrowed {
+            return true;
+        }
+        let may =
+            self.admitted.as_ref().is_some_and(|admitted| shard.gate.may_receive(admitted, topic));
+        if !may {
+            shard.counts.dropped_not_allowed.add(1);
+        }
+        may
+    }
+
+    /// Ends the connection from this side; the first reason stands.
+    pub(crate) fn end(
+        &mut self,
+        reason: ReasonCode,
+        why: &'static str,
+        fault: Fault,
+        text: Option<&str>,
+    ) {
+        if self.ended.is_none() {
+            self.ended = Some(self.server.close(reason, why, fault, text, &mut self.out));
+        }
+        self.wake();
+    }
+
+    /// The next moment at which something is due, if nothing else happens.
+    pub(crate) fn next_due(&self, stall_ms: i64) -> Option<Timestamp> {
+        let away = self.away.as_ref().map(|away| {
+            let will = away.will.as_ref().map_or(away.expires, |(_, at)| *at);
+            will.min(away.expires)
+        });
+        let patience = if self.ended.is_some() { limits::LINGER_MS_MAX } else { stall_ms };
+        let blocked = self.blocked_since.map(|since| since.plus_ms(patience));
+        let deadline = self.server.deadline().map(|deadline| deadline.at);
+        blocked.into_iter().chain(deadline).chain(away).min()
+    }
+}

@@ -1,0 +1,127 @@
+use std::{future::Future, net, rc::Rc, sync::Arc, time::Duration};
+
+use hedgerow_policy::Peer;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::spawn_local,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    connection::Connection, counters::Place, gate::Gate, limits::HANDSHAKE_MS_MAX, mail::Letter,
+    shard::Shard,
+};
+
+/// How a TCP connection becomes a stream with a proven peer. `io/listen` has the one that speaks TLS.
+pub trait Door: Send + Sync + 'static {
+    /// What MQTT is spoken over.
+    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+
+    /// Proves who is there. An error is a word for the counters. The shard gives it
+    /// [`HANDSHAKE_MS_MAX`](crate::limits::HANDSHAKE_MS_MAX), and drops what it used when it is done.
+    fn open(
+        &self,
+        tcp: TcpStream,
+    ) -> impl Future<Output = Result<(Self::Stream, Peer), &'static str>>;
+}
+
+/// Takes everybody on this machine for a loopback tester.
+pub(crate) struct Insecure(pub(crate) Peer);
+
+impl Door for Insecure {
+    type Stream = TcpStream;
+
+    async fn open(&self, tcp: TcpStream) -> Result<(TcpStream, Peer), &'static str> {
+        match tcp.peer_addr() {
+            Ok(from) if from.ip().is_loopback() => Ok((tcp, self.0)),
+            Ok(_) | Err(_) => Err("not-loopback"),
+        }
+    }
+}
+
+/// Accepts for all shards, one after the other.
+pub(crate) async fn accept<G: Gate, D: Door>(
+    shard: Rc<Shard<G>>,
+    listener: TcpListener,
+    door: Arc<D>,
+) {
+    let mut turn = (0..shard.common.mailboxes.len()).cycle();
+    loop {
+        let Ok((tcp, _)) = listener.accept().await else {
+            // Out of descriptors or memory: the connection waits in the backlog.
+            shard.common.ledger.end("accept-failed");
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let Some(places) = places(&shard) else { continue };
+        prepare(&tcp);
+        let door = Arc::clone(&door);
+        match turn.next() {
+            Some(other) if other != shard.index => {
+                let Ok(tcp) = tcp.into_std() else { continue };
+                hand_over(&shard, other, tcp, door, places);
+            }
+            Some(_) | None => take_in(&shard, tcp, door, places),
+        }
+    }
+}
+
+fn places<G: Gate>(shard: &Shard<G>) -> Option<(Place, Place)> {
+    let (ledger, settings) = (&shard.common.ledger, shard.settings());
+    let Some(place) = Place::take(ledger, |all| &all.connections, settings.connections_max) else {
+        ledger.end("connections-full");
+        return None;
+    };
+    let Some(half_open) = Place::take(ledger, |all| &all.half_open, settings.half_open_max) else {
+        ledger.end("half-open-full");
+        return None;
+    };
+    Some((place, half_open))
+}
+
+fn prepare(tcp: &TcpStream) {
+    // Neither is vital: without them answers are slower, and dead clients of 3.1.1 without keep-alive
+    // stay longer.
+    let _ = tcp.set_nodelay(true);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(120))
+        .with_interval(Duration::from_secs(30));
+    let _ = SockRef::from(tcp).set_tcp_keepalive(&keepalive);
+}
+
+fn hand_over<G: Gate, D: Door>(
+    shard: &Rc<Shard<G>>,
+    to: usize,
+    tcp: net::TcpStream,
+    door: Arc<D>,
+    places: (Place, Place),
+) {
+    let Some(mailbox) = shard.common.mailboxes.get(to) else { return };
+    mailbox.post(Letter::Run(Box::new(move |shard| {
+        if let Ok(tcp) = TcpStream::from_std(tcp) {
+            take_in(shard, tcp, door, places);
+        }
+    })));
+}
+
+fn take_in<G: Gate, D: Door>(
+    shard: &Rc<Shard<G>>,
+    tcp: TcpStream,
+    door: Arc<D>,
+    places: (Place, Place),
+) {
+    let shard = Rc::clone(shard);
+    spawn_local(async move {
+        let patience = Duration::from_millis(HANDSHAKE_MS_MAX);
+        // Boxed, so that an open connection does not carry the room of its handshake.
+        let opened = Box::pin(timeout(patience, door.open(tcp))).await;
+        drop(door);
+        match opened {
+            Ok(Ok((stream, peer))) => Connection::new(stream, peer, shard, places).await,
+            Ok(Err(why)) => shard.common.ledger.end(why),
+            Err(_) => shard.common.ledger.end("handshake-timeout"),
+        }
+    });
+}

@@ -1,0 +1,61 @@
+use std::{
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hedgerow_mqtt::{Kept, QoS, Session};
+use tokio::sync::Notify;
+
+use crate::{
+    directory::{Claim, SessionKey},
+    gate::Gate,
+    shard::Shard,
+};
+
+/// A message for the subscribers of another shard.
+pub(crate) struct Forward {
+    pub(crate) message: Kept,
+    pub(crate) qos: QoS,
+}
+
+/// Something to be done in a shard's own thread.
+type Act<G> = Box<dyn FnOnce(&Rc<Shard<G>>) + Send>;
+
+/// What one shard tells another.
+pub(crate) enum Letter<G: Gate> {
+    /// Hand these to your subscribers.
+    Publish(Vec<Forward>),
+    /// A client that you had, by `claim`, has come to another shard: give its session up to it.
+    Yield { key: Arc<SessionKey>, claim: u64, to: Claim },
+    /// Here is the session that your claim asked for, and for how many seconds it is to be kept.
+    Session { key: Arc<SessionKey>, claim: u64, session: Option<(Session, u32)> },
+    /// Do this: new connections and listeners.
+    Run(Act<G>),
+    /// Say goodbye to everybody and end.
+    Stop,
+}
+
+/// Letters for a shard. The lock is held for a push or a swap.
+pub(crate) struct Mailbox<G: Gate> {
+    letters: Mutex<Vec<Letter<G>>>,
+    bell: Notify,
+}
+
+impl<G: Gate> Default for Mailbox<G> {
+    fn default() -> Self {
+        Self { letters: Mutex::default(), bell: Notify::new() }
+    }
+}
+
+impl<G: Gate> Mailbox<G> {
+    pub(crate) fn post(&self, letter: Letter<G>) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+        self.bell.notify_one();
+    }
+
+    /// All letters that came, once there is one.
+    pub(crate) async fn collect(&self) -> Vec<Letter<G>> {
+        self.bell.notified().await;
+        std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

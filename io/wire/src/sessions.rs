@@ -1,0 +1,319 @@
+//! How sessions begin, move, wait for their client, and end.
+//!
+//! 1. A CONNECT names a session ([`Shard::connect`]). If another connection of this shard has it, that
+//!    one ends; if another shard has it, it is asked for, and the CONNECT waits.
+//! 2. The session opens ([`Shard::open`]): subscriptions that are still allowed go into the router.
+//! 3. The connection ends ([`Shard::detach`]). The session is parked, or ends with it.
+//! 4. A parked session's will speaks when its delay has passed; it ends when it expires.
+
+use std::{rc::Rc, rc::Weak, sync::Arc};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_mqtt::{KeptWill, QoS, ReasonCode, Session};
+
+use crate::{
+    directory::{Claim, SessionKey},
+    gate::{Gate, Message, Outcome, Verdict},
+    limits::AWAY_SESSIONS_MAX,
+    link::{Away, Link},
+    mail::Letter,
+    reasons,
+    shard::Shard,
+};
+
+impl<G: Gate> Shard<G> {
+    /// An admitted client has named its session. CONNACK is written now, or when the session arrives
+    /// from the claim before.
+    pub(crate) fn connect(&self, link: &Rc<Link<G>>, key: Arc<SessionKey>, now: Timestamp) {
+        let (claim, before) = self.common.directory.claim(&key, self.index);
+        let mut state = link.state.borrow_mut();
+        (state.key, state.claim) = (Some(Arc::clone(&key)), claim.number);
+        drop(state);
+        match before {
+            Some(before) if before.shard != self.index => {
+                self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
+                self.post(before.shard, Letter::Yield { key, claim: before.number, to: claim });
+            }
+            Some(before) if self.has_waiting(before.number) => {
+                self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
+                self.yield_session(&key, before.number, claim);
+            }
+            Some(_) | None => {
+                let session = self.take_over(&key, now).map(|(session, _)| session);
+                self.open(link, session, now);
+            }
+        }
+    }
+
+    fn has_waiting(&self, claim: u64) -> bool {
+        self.waiting.borrow().contains_key(&claim)
+    }
+
+    fn post(&self, shard: usize, letter: Letter<G>) {
+        if let Some(mailbox) = self.common.mailboxes.get(shard) {
+            mailbox.post(letter);
+        }
+    }
+
+    fn end_taken_over(link: &Rc<Link<G>>) {
+        let mut state = link.state.borrow_mut();
+        state.key = None;
+        state.end(ReasonCode::SESSION_TAKEN_OVER, "taken-over", Fault::Conflict, None);
+    }
+
+    /// Takes a session away from the link that has it, and ends its connection if there is one.
+    fn take_over(&self, key: &SessionKey, now: Timestamp) -> Option<(Session, u32)> {
+        let old = self.sessions.borrow_mut().remove(key)?;
+        let parked = old.state.borrow_mut().away.take();
+        if let Some(away) = parked {
+            // The client is back before its will's delay has passed: the will stays unsaid.
+            self.away.set(self.away.get() - 1);
+            self.drop_subscriptions(old.id, &away.session);
+            let seconds = away.expires.since_ms(now).max(0) / 1000;
+            return Some((away.session, u32::try_from(seconds).unwrap_or(u32::MAX)));
+        }
+        self.drop_subscriptions(old.id, old.state.borrow().server.session());
+        self.tell_disconnected(&old, "taken-over", now);
+        Self::end_taken_over(&old);
+        let mut state = old.state.borrow_mut();
+        let session = state.server.take_session();
+        if session.is_some()
+            && let Some(will) = state.server.take_will()
+            && will.delay_s == 0
+        {
+            drop(state);
+            self.say_will(&old, &will, now);
+        }
+        session
+    }
+
+    fn drop_subscriptions(&self, link: u64, session: &Session) {
+        let mut router = self.router.borrow_mut();
+        for (filter, _) in session.subscriptions() {
+            router.remove(filter, link, &self.common.interest, self.index);
+        }
+    }
+
+    fn add_subscriptions(&self, link: &Rc<Link<G>>, session: &Session) {
+        let mut router = self.router.borrow_mut();
+        for (filter, options) in session.subscriptions() {
+            router.add(filter, options, link, &self.common.interest, self.index);
+        }
+    }
+
+    /// Another claim has come after the one that is here.
+    pub(crate) fn yield_session(&self, key: &Arc<SessionKey>, claim: u64, to: Claim) {
+        let waiting = self.waiting.borrow_mut().remove(&claim);
+        if let Some(waiting) = waiting {
+            // It has not even arrived here: it goes on when it does.
+            Self::end_taken_over(&waiting);
+            self.forwards.borrow_mut().insert(claim, to);
+            return;
+        }
+        let session = self.take_over(key, self.clock.even());
+        self.post(to.shard, Letter::Session { key: Arc::clone(key), claim: to.number, session });
+    }
+
+    /// A session that was asked for has come.
+    pub(crate) fn session_arrived(
+        &self,
+        key: &Arc<SessionKey>,
+        claim: u64,
+        session: Option<(Session, u32)>,
+    ) {
+        let forward = self.forwards.borrow_mut().remove(&claim);
+        if let Some(Claim { shard, number }) = forward {
+            let letter = Letter::Session { key: Arc::clone(key), claim: number, session };
+            return self.post(shard, letter);
+        }
+        let now = self.clock.even();
+        let Some(link) = self.waiting.borrow_mut().remove(&claim) else { return };
+        if link.state.borrow().ended.is_none() {
+            return self.open(&link, session.map(|(session, _)| session), now);
+        }
+        // The client did not wait: its session does.
+        match session {
+            Some((session, seconds)) if seconds > 0 => {
+                self.sessions.borrow_mut().insert(Arc::clone(key), Rc::clone(&link));
+                self.add_subscriptions(&link, &session);
+                self.park(&link, session, seconds, None, now);
+            }
+            _ => self.common.directory.release(key, claim),
+        }
+    }
+
+    /// Lets the client in with its session.
+    fn open(&self, link: &Rc<Link<G>>, session: Option<Session>, now: Timestamp) {
+        let mut guard = link.state.borrow_mut();
+        let state = &mut *guard;
+        let (Some(key), Some(admitted)) = (state.key.clone(), &state.admitted) else { return };
+        let session = session.filter(|_| !state.server.is_clean_start()).map(|mut session| {
+            self.narrow(link.id, admitted, &mut session, false);
+            session
+        });
+        let assigned = state.is_assigned.then_some(&*key.client_id);
+        state.server.accept(session, assigned, &mut state.out);
+        state.half_open = None;
+        self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
+        self.add_subscriptions(link, state.server.session());
+        self.sessions.borrow_mut().insert(key, Rc::clone(link));
+        state.wake();
+        drop(guard);
+        self.arm(link);
+    }
+
+    /// Takes out of a session what its standing no longer allows.
+    fn narrow(&self, link: u64, admitted: &G::Admitted, session: &mut Session, is_routed: bool) {
+        let refused: Vec<Box<str>> = session
+            .subscriptions()
+            .filter(|(filter, _)| self.gate.subscribe(admitted, filter).is_err())
+            .map(|(filter, _)| filter.into())
+            .collect();
+        for filter in &refused {
+            session.unsubscribe(filter);
+            if is_routed {
+                let interest = &self.common.interest;
+                self.router.borrow_mut().remove(filter, link, interest, self.index);
+            }
+        }
+        let dropped = session.retain(|topic| self.gate.may_receive(admitted, topic));
+        self.counts.dropped_not_allowed.add(dropped as u64);
+    }
+
+    /// Judges an open session again, after the gate's revision moved.
+    pub(crate) fn rejudge(&self, link: &Rc<Link<G>>, revision: u64, now: Timestamp) {
+        let mut guard = link.state.borrow_mut();
+        let state = &mut *guard;
+        if state.revision == revision || state.ended.is_some() || state.away.is_some() {
+            return;
+        }
+        state.revision = revision;
+        let Some(mut admitted) = state.admitted.take() else { return };
+        match self.gate.rejudge(&mut admitted, self.clock.wall(now)) {
+            Verdict::Unchanged => {}
+            Verdict::Narrowed => {
+                state.narrowed = true;
+                self.narrow(link.id, &admitted, state.server.session_mut(), true);
+            }
+            Verdict::Ended(refusal) => {
+                let reason = reasons::disconnect(refusal.fault);
+                state.end(reason, "standing", refusal.fault, Some(&refusal.reason));
+            }
+        }
+        state.admitted = Some(admitted);
+    }
+
+    /// The connection is over: parks the session or ends it, and lets the will speak.
+    pub(crate) fn detach(&self, link: &Rc<Link<G>>, now: Timestamp) {
+        let mut state = link.state.borrow_mut();
+        let Some(closed) = state.ended else { return };
+        state.half_open = None;
+        self.common.ledger.end(closed.why);
+        let will = if closed.will { state.server.take_will() } else { None };
+        let key = state.key.clone().filter(|key| {
+            let known = self.sessions.borrow().get(key).is_some_and(|known| known.id == link.id);
+            known && state.away.is_none()
+        });
+        let Some(key) = key else {
+            drop(state);
+            // Never opened, or taken over.
+            return will.into_iter().for_each(|will| self.say_will(link, &will, now));
+        };
+        let claim = state.claim;
+        drop(state);
+        self.tell_disconnected(link, closed.why, now);
+        let session = link.state.borrow_mut().server.take_session_or_else(|session| {
+            self.drop_subscriptions(link.id, session);
+        });
+        match session {
+            Some((session, seconds)) if self.away.get() < AWAY_SESSIONS_MAX => {
+                self.park(link, session, seconds, will, now);
+            }
+            other => {
+                if let Some((session, _)) = other {
+                    self.common.ledger.end("away-sessions-full");
+                    self.drop_subscriptions(link.id, &session);
+                }
+                self.forget(&key, claim);
+                will.into_iter().for_each(|will| self.say_will(link, &will, now));
+            }
+        }
+    }
+
+    fn forget(&self, key: &SessionKey, claim: u64) {
+        self.sessions.borrow_mut().remove(key);
+        self.common.directory.release(key, claim);
+    }
+
+    fn tell_disconnected(&self, link: &Link<G>, why: &'static str, now: Timestamp) {
+        let state = link.state.borrow();
+        if let (Some(admitted), Some(key)) = (&state.admitted, &state.key) {
+            self.gate.disconnected(admitted, &key.client_id, why, self.clock.wall(now));
+        }
+    }
+
+    /// Keeps a session for its client, which is away.
+    fn park(
+        &self,
+        link: &Rc<Link<G>>,
+        session: Session,
+        seconds: u32,
+        will: Option<Box<KeptWill>>,
+        now: Timestamp,
+    ) {
+        let (will, at_once) = match will {
+            Some(will) if will.delay_s > 0 => {
+                let at = now.plus_ms(i64::from(will.delay_s) * 1000);
+                (Some((will, at)), None)
+            }
+            other => (None, other),
+        };
+        let expires = now.plus_ms(i64::from(seconds) * 1000);
+        link.state.borrow_mut().away = Some(Box::new(Away { session, expires, will }));
+        self.away.set(self.away.get() + 1);
+        self.arm(link);
+        at_once.into_iter().for_each(|will| self.say_will(link, &will, now));
+    }
+
+    /// The will's delay has passed, or the session has expired.
+    pub(crate) fn away_is_due(&self, link: &Rc<Link<G>>, now: Timestamp) {
+        let mut state = link.state.borrow_mut();
+        let Some(away) = &mut state.away else { return };
+        let is_expired = away.expires <= now;
+        let will = away.will.take_if(|(_, at)| is_expired || *at <= now);
+        let ended = if is_expired { state.away.take() } else { None };
+        let (key, claim) = (state.key.clone(), state.claim);
+        drop(state);
+        if let (Some(away), Some(key)) = (ended, key) {
+            self.away.set(self.away.get() - 1);
+            self.drop_subscriptions(link.id, &away.session);
+            self.forget(&key, claim);
+            self.common.ledger.end("session-expired");
+        } else {
+            self.arm(link);
+        }
+        if let Some((will, _)) = will {
+            self.say_will(link, &will, now);
+        }
+    }
+
+    /// Publishes a will as its client would have: judged by what the client may do now.
+    fn say_will(&self, link: &Rc<Link<G>>, will: &KeptWill, now: Timestamp) {
+        let message = will.message();
+        let state = link.state.borrow();
+        let Some(admitted) = &state.admitted else { return };
+        let (topic, payload) = (message.topic, message.payload);
+        let asked =
+            Message { topic, payload, needs_ack: message.qos != QoS::AtMostOnce, retain: false };
+        let published = self.gate.publish(admitted, asked, self.clock.wall(now));
+        drop(state);
+        if matches!(published.outcome, Outcome::Refused(_)) {
+            self.counts.messages_refused.add(1);
+        }
+        if published.route {
+            let route = self.route(topic, &mut Weak::new());
+            self.hand_out(&route, Some(link.id), &message, None, now);
+            self.post_outgoing();
+        }
+    }
+}

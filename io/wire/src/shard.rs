@@ -1,0 +1,347 @@
+use std::{
+    cell::{Cell, RefCell},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    future::poll_fn,
+    rc::{Rc, Weak},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_mqtt::{Kept, Publish, QoS, ReasonCode, Version};
+use tokio::task::spawn_local;
+
+use crate::{
+    Settings,
+    clock::Clock,
+    counters::{Ledger, ShardCounts},
+    directory::{Claim, Directory, Interest, SessionKey},
+    gate::Gate,
+    limits::{READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
+    link::{Encoded, Link},
+    mail::{Forward, Letter, Mailbox},
+    router::{Route, Router},
+};
+
+/// What all shards share: read-mostly, or asked once a connection.
+pub(crate) struct Common<G: Gate> {
+    pub(crate) settings: Settings,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) directory: Directory,
+    pub(crate) interest: Interest,
+    pub(crate) mailboxes: Box<[Mailbox<G>]>,
+}
+
+/// One thread's connections, sessions and routes. Nothing in it is locked, for nobody else sees it.
+pub(crate) struct Shard<G: Gate> {
+    pub(crate) index: usize,
+    pub(crate) gate: G,
+    pub(crate) common: Arc<Common<G>>,
+    pub(crate) counts: Arc<ShardCounts>,
+    pub(crate) clock: Clock,
+    pub(crate) sessions: RefCell<HashMap<Arc<SessionKey>, Rc<Link<G>>>>,
+    /// Connections whose session is on its way from another shard, by the number of their claim.
+    pub(crate) waiting: RefCell<HashMap<u64, Rc<Link<G>>>>,
+    /// Sessions to be sent on as soon as they arrive for a claim, and where to.
+    pub(crate) forwards: RefCell<HashMap<u64, Claim>>,
+    pub(crate) away: Cell<usize>,
+    pub(crate) router: RefCell<Router<G>>,
+    /// All connections read into it, one after the other.
+    pub(crate) read_buffer: RefCell<Box<[u8]>>,
+    spare: RefCell<Vec<Vec<u8>>>,
+    scratch: RefCell<(Vec<u8>, Vec<u8>)>,
+    outboxes: RefCell<Vec<Vec<Forward>>>,
+    has_outgoing: Cell<bool>,
+    alarms: RefCell<BinaryHeap<Reverse<Alarm<G>>>>,
+    unsettled: RefCell<Vec<Rc<Link<G>>>>,
+    settler: RefCell<Option<Waker>>,
+    judged_revision: Cell<u64>,
+    last_link: Cell<u64>,
+    stopping: Cell<bool>,
+}
+
+struct Alarm<G: Gate> {
+    at: Timestamp,
+    id: u64,
+    link: Weak<Link<G>>,
+}
+
+impl<G: Gate> PartialEq for Alarm<G> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.id) == (other.at, other.id)
+    }
+}
+impl<G: Gate> Eq for Alarm<G> {}
+impl<G: Gate> PartialOrd for Alarm<G> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<G: Gate> Ord for Alarm<G> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.id).cmp(&(other.at, other.id))
+    }
+}
+
+impl<G: Gate> Shard<G> {
+    pub(crate) fn new(index: usize, gate: G, common: Arc<Common<G>>) -> Rc<Self> {
+        let counts = common.ledger.shards.get(index).cloned().unwrap_or_default();
+        let outboxes = common.mailboxes.iter().map(|_| Vec::new()).collect();
+        let judged_revision = Cell::new(gate.revision());
+        Rc::new(Self {
+            index,
+            gate,
+            common,
+            counts,
+            clock: Clock::new(),
+            sessions: RefCell::default(),
+            waiting: RefCell::default(),
+            forwards: RefCell::default(),
+            away: Cell::new(0),
+            router: RefCell::default(),
+            read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            spare: RefCell::default(),
+            scratch: RefCell::default(),
+            outboxes: RefCell::new(outboxes),
+            has_outgoing: Cell::new(false),
+            alarms: RefCell::default(),
+            unsettled: RefCell::default(),
+            settler: RefCell::default(),
+            judged_revision,
+            last_link: Cell::new(0),
+            stopping: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
+    pub(crate) fn next_link_id(&self) -> u64 {
+        self.last_link.set(self.last_link.get() + 1);
+        self.last_link.get()
+    }
+
+    /// The shard's life: letters, acknowledgements and ticks, until it is stopped.
+    pub(crate) async fn run(self: Rc<Self>) {
+        let shard = Rc::clone(&self);
+        spawn_local(async move {
+            loop {
+                let Some(mailbox) = shard.common.mailboxes.get(shard.index) else { return };
+                mailbox.collect().await.into_iter().for_each(|letter| shard.open_letter(letter));
+            }
+        });
+        let shard = Rc::clone(&self);
+        spawn_local(poll_fn(move |context| shard.settle(context)));
+        let mut tick = tokio::time::interval(Duration::from_millis(TICK_MS));
+        let mut goodbye_ticks = 0;
+        while goodbye_ticks < 4 {
+            tick.tick().await;
+            self.tick();
+            if self.stopping.get() {
+                goodbye_ticks += 1;
+                let open = self.sessions.borrow().values().any(|link| {
+                    let state = link.state.borrow();
+                    state.away.is_none() && state.key.is_some()
+                });
+                if !open {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open_letter(self: &Rc<Self>, letter: Letter<G>) {
+        match letter {
+            Letter::Publish(messages) => {
+                let now = self.clock.even();
+                for Forward { message, qos } in messages {
+                    let publish = Publish { qos, ..message.message() };
+                    let route = self.route(publish.topic, &mut Weak::new());
+                    self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
+                }
+            }
+            Letter::Yield { key, claim, to } => self.yield_session(&key, claim, to),
+            Letter::Session { key, claim, session } => self.session_arrived(&key, claim, session),
+            Letter::Run(act) => act(self),
+            Letter::Stop => {
+                self.stopping.set(true);
+                for link in self.sessions.borrow().values() {
+                    let mut state = link.state.borrow_mut();
+                    if state.away.is_none() {
+                        let reason = ReasonCode::SERVER_SHUTTING_DOWN;
+                        state.end(reason, "shutting-down", Fault::Unavailable, None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything that is not urgent: the clock, deadlines, standings.
+    fn tick(self: &Rc<Self>) {
+        self.clock.correct();
+        let now = self.clock.even();
+        // Taken out first: what rings may arm again, for the next tick.
+        let due: Vec<_> = {
+            let mut alarms = self.alarms.borrow_mut();
+            std::iter::from_fn(|| {
+                let is_due = alarms.peek().is_some_and(|Reverse(alarm)| alarm.at <= now);
+                is_due.then(|| alarms.pop()).flatten()
+            })
+            .filter_map(|Reverse(alarm)| alarm.link.upgrade())
+            .collect()
+        };
+        due.iter().for_each(|link| self.ring(link, now));
+        let revision = self.gate.revision();
+        if self.judged_revision.replace(revision) != revision {
+            let links: Vec<_> = self.sessions.borrow().values().cloned().collect();
+            links.iter().for_each(|link| self.rejudge(link, revision, now));
+        }
+    }
+
+    fn ring(self: &Rc<Self>, link: &Rc<Link<G>>, now: Timestamp) {
+        let mut state = link.state.borrow_mut();
+        state.armed = None;
+        let due = state.next_due(self.settings().stall_ms_max).is_some_and(|at| at <= now);
+        if !due {
+            drop(state);
+            return self.arm(link);
+        }
+        // The connection's task, if there is one, looks at its deadlines in every turn.
+        state.wake();
+        let is_away = state.away.is_some();
+        drop(state);
+        if is_away {
+            self.away_is_due(link, now);
+        }
+    }
+
+    /// Sees to it that the link is looked at when its next deadline passes.
+    pub(crate) fn arm(&self, link: &Rc<Link<G>>) {
+        let mut state = link.state.borrow_mut();
+        let Some(at) = state.next_due(self.settings().stall_ms_max) else { return };
+        if state.armed.is_none_or(|armed| at < armed) {
+            state.armed = Some(at);
+            let alarm = Alarm { at, id: link.id, link: Rc::downgrade(link) };
+            self.alarms.borrow_mut().push(Reverse(alarm));
+        }
+    }
+
+    /// A buffer for messages that go out; the connection gives it back when it has none left.
+    pub(crate) fn spare_buffer(&self) -> Vec<u8> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut spare = self.spare.borrow_mut();
+        let fits = (1..=SPARE_BYTES_MAX).contains(&buffer.capacity());
+        if fits && spare.len() < SPARE_BUFFERS_MAX {
+            buffer.clear();
+            spare.push(buffer);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn route(&self, topic: &str, memo: &mut Weak<Route<G>>) -> Rc<Route<G>> {
+        self.router.borrow_mut().route(topic, memo, &self.common.interest, self.index)
+    }
+
+    /// Hands a message to everybody on its route but, where they ask for it, its sender.
+    #[inline]
+    pub(crate) fn hand_out(
+        &self,
+        route: &Route<G>,
+        from: Option<u64>,
+        message: &Publish<'_>,
+        raw: Option<(Version, &[u8])>,
+        now: Timestamp,
+    ) {
+        let kept = self.hand_to_targets(route, from, message, raw, now, None);
+        if route.remote != 0 {
+            let kept = kept.unwrap_or_else(|| Kept::new(message, now));
+            self.has_outgoing.set(true);
+            for (shard, outbox) in self.outboxes.borrow_mut().iter_mut().enumerate() {
+                if route.remote & 1 << shard != 0 {
+                    outbox.push(Forward { message: kept.clone(), qos: message.qos });
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn hand_to_targets(
+        &self,
+        route: &Route<G>,
+        from: Option<u64>,
+        message: &Publish<'_>,
+        raw: Option<(Version, &[u8])>,
+        now: Timestamp,
+        mut kept: Option<Kept>,
+    ) -> Option<Kept> {
+        if route.targets.is_empty() {
+            return kept;
+        }
+        let scratch = &mut *self.scratch.borrow_mut();
+        scratch.0.clear();
+        scratch.1.clear();
+        let plain =
+            Publish { dup: false, retain: false, qos: QoS::AtMostOnce, id: None, ..*message };
+        let mut encoded = Encoded { message: plain, raw, v311: &mut scratch.0, v5: &mut scratch.1 };
+        for target in &route.targets {
+            if target.no_local && from == Some(target.link.id) {
+                continue;
+            }
+            match message.qos.min(target.qos) {
+                QoS::AtMostOnce => target.link.hand_now(self, &mut encoded),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                    let kept = kept.get_or_insert_with(|| Kept::new(message, now));
+                    target.link.hand_kept(self, kept);
+                }
+            }
+        }
+        kept
+    }
+
+    /// Posts what this turn produced for other shards: one letter each.
+    #[inline]
+    pub(crate) fn post_outgoing(&self) {
+        if !self.has_outgoing.replace(false) {
+            return;
+        }
+        for (outbox, mailbox) in
+            self.outboxes.borrow_mut().iter_mut().zip(self.common.mailboxes.iter())
+        {
+            if !outbox.is_empty() {
+                mailbox.post(Letter::Publish(std::mem::take(outbox)));
+            }
+        }
+    }
+
+    /// Acknowledgements of this link wait for the journal.
+    pub(crate) fn unsettled(&self, link: &Rc<Link<G>>) {
+        if !link.mark_unsettled() {
+            return;
+        }
+        let mut unsettled = self.unsettled.borrow_mut();
+        unsettled.push(Rc::clone(link));
+        if unsettled.len() == 1
+            && let Some(settler) = &*self.settler.borrow()
+        {
+            settler.wake_by_ref();
+        }
+    }
+
+    fn settle(&self, context: &Context<'_>) -> Poll<()> {
+        *self.settler.borrow_mut() = Some(context.waker().clone());
+        let mut waiting = std::mem::take(&mut *self.unsettled.borrow_mut());
+        if !waiting.is_empty() {
+            // First the bell, then the look: a commit between the two rings it.
+            self.gate.wake_on_next(context.waker());
+            waiting.retain(|link| link.settle(&self.gate));
+            self.unsettled.borrow_mut().append(&mut waiting);
+        }
+        Poll::Pending
+    }
+}

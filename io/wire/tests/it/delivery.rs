@@ -1,0 +1,204 @@
+//! Messages from client to client, and their acknowledgements.
+
+use std::io::Write;
+
+use hedgerow_mqtt::{
+    Packet, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS, SubscriptionOptions,
+    Value, Version,
+};
+use hedgerow_wire::Settings;
+
+use crate::peer::Hub;
+
+const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
+#[test]
+fn a_message_goes_from_any_version_to_any_version_at_any_quality() {
+    let hub = Hub::new(Settings::default());
+    for (number, (from, to)) in BOTH.iter().flat_map(|a| BOTH.map(|b| (*a, b))).enumerate() {
+        for (quality, wanted) in
+            [(0, QoS::AtLeastOnce), (7, QoS::AtMostOnce), (7, QoS::AtLeastOnce)]
+        {
+            let topic = format!("t/{number}");
+            let mut subscriber = hub.client(to, "s");
+            subscriber.subscribe("t/+", wanted);
+            let mut publisher = hub.client(from, "p");
+            publisher.publish(&topic, b"payload", quality);
+            if quality > 0 {
+                assert_eq!(publisher.puback(), (7, 0));
+            }
+            let id = u16::from(quality > 0 && wanted == QoS::AtLeastOnce);
+            assert_eq!(subscriber.message(), (topic, b"payload".to_vec(), id, false));
+            if id > 0 {
+                subscriber.acknowledge(id);
+            }
+            subscriber.expect_quiet();
+        }
+    }
+}
+
+#[test]
+fn properties_arrive_as_they_were_published() {
+    let hub = Hub::new(Settings::default());
+    let (mut new, mut old) = (hub.client(Version::V5, "5"), hub.client(Version::V311, "4"));
+    new.subscribe("t", QoS::AtLeastOnce);
+    old.subscribe("t", QoS::AtMostOnce);
+    let mut publisher = hub.client(Version::V5, "p");
+    let mut buffer = [0; 64];
+    let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Publish));
+    writer.push(PropertyId::RESPONSE_TOPIC, Value::Text("answer")).unwrap();
+    writer.push(PropertyId::CORRELATION_DATA, Value::Binary(b"\x01")).unwrap();
+    let properties = writer.finish().unwrap();
+    for id in [None, hedgerow_mqtt::PacketId::new(3)] {
+        let qos = if id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+        let message = Publish { qos, id, properties, ..Publish::at_most_once("t", b"x") };
+        publisher.send(&Packet::Publish(message));
+        new.expect(|packet| match packet {
+            Packet::Publish(got) => assert_eq!(got.properties, properties),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(old.message().1, b"x");
+    }
+}
+
+#[test]
+fn a_client_with_several_matching_filters_gets_one_copy_at_the_best_quality() {
+    let hub = Hub::new(Settings::default());
+    let mut subscriber = hub.client(Version::V311, "s");
+    for (filter, qos) in
+        [("#", QoS::AtMostOnce), ("a/+", QoS::AtLeastOnce), ("a/b", QoS::AtMostOnce)]
+    {
+        subscriber.subscribe(filter, qos);
+    }
+    let mut publisher = hub.client(Version::V311, "p");
+    publisher.publish("a/b", b"x", 1);
+    assert_eq!(subscriber.message().2, 1);
+    subscriber.acknowledge(1);
+    subscriber.expect_quiet();
+}
+
+#[test]
+fn no_local_spares_the_sender_and_only_the_sender() {
+    let hub = Hub::new(Settings::default());
+    let mut talker = hub.client(Version::V5, "t");
+    let options =
+        SubscriptionOptions { no_local: true, ..SubscriptionOptions::of(QoS::AtMostOnce) };
+    talker.subscribe_with("t", options, &[0]);
+    let mut other = hub.client(Version::V5, "o");
+    other.subscribe_with("t", options, &[0]);
+    talker.publish("t", b"x", 0);
+    assert_eq!(other.message().1, b"x");
+    talker.expect_quiet();
+}
+
+#[test]
+fn a_changed_or_ended_subscription_counts_at_once() {
+    let hub = Hub::new(Settings::default());
+    let mut client = hub.client(Version::V311, "c");
+    client.subscribe("t", QoS::AtMostOnce);
+    client.publish("t", b"1", 9);
+    assert_eq!(client.message().2, 0);
+    assert_eq!(client.puback(), (9, 0));
+    client.subscribe("t", QoS::AtLeastOnce);
+    client.publish("t", b"2", 9);
+    assert_eq!(client.puback(), (9, 0));
+    assert_eq!(client.message().2, 1);
+    client.acknowledge(1);
+    let names = ["t"];
+    client.send(&Packet::Unsubscribe(hedgerow_mqtt::Unsubscribe {
+        id: hedgerow_mqtt::PacketId::MIN,
+        properties: hedgerow_mqtt::Properties::NONE,
+        filters: hedgerow_mqtt::Names::list(&names),
+    }));
+    client.expect(|packet| assert!(matches!(packet, Packet::UnsubAck(_))));
+    client.publish("t", b"3", 0);
+    client.expect_quiet();
+}
+
+#[test]
+fn packets_may_arrive_in_any_pieces() {
+    let hub = Hub::new(Settings::default());
+    let mut subscriber = hub.client(Version::V311, "s");
+    subscriber.subscribe("#", QoS::AtMostOnce);
+    let mut publisher = hub.client(Version::V311, "p");
+    let mut stream = vec![];
+    let large = vec![b'l'; 100_000];
+    for payload in [&b"small"[..], &large, b"", b"last"] {
+        let message = Publish::at_most_once("topic", payload);
+        message.encode(Version::V311, &mut stream).unwrap();
+    }
+    for size in [1, 3, 7, 1000, 70_000, 200_000] {
+        let start = stream.len().min(if size < 10 { 40 } else { stream.len() });
+        stream[..start].chunks(size).for_each(|piece| publisher.stream.write_all(piece).unwrap());
+        publisher.stream.write_all(&stream[start..]).unwrap();
+        for payload in [&b"small"[..], &large, b"", b"last"] {
+            assert!(subscriber.message().1 == payload, "{size}");
+        }
+    }
+}
+
+#[test]
+fn an_acknowledgement_leaves_after_the_commit_and_not_before() {
+    let hub = Hub::new(Settings::default());
+    for version in BOTH {
+        let mut publisher = hub.client(version, "p");
+        let before = hub.gate.pending();
+        for id in 1..=3 {
+            publisher.publish("later/t", b"x", id);
+        }
+        hub.wait_for("three pending", |hub, _| hub.gate.pending() == before + 3);
+        publisher.expect_quiet();
+        hub.gate.commit();
+        for id in 1..=3 {
+            assert_eq!(publisher.puback(), (id, 0));
+        }
+    }
+}
+
+#[test]
+fn a_failed_commit_is_told_in_5_and_never_acknowledged_in_3_1_1() {
+    let hub = Hub::new(Settings::default());
+    let (mut new, mut old) = (hub.client(Version::V5, "5"), hub.client(Version::V311, "4"));
+    new.publish("later/t", b"x", 1);
+    old.publish("later/t", b"x", 1);
+    hub.wait_for("two pending", |hub, _| hub.gate.pending() == 2);
+    hub.gate.fail();
+    assert_eq!(new.puback(), (1, 0x80));
+    assert_eq!(old.until_end(), b"");
+    hub.wait_for_end("storage-failed", 1);
+}
+
+#[test]
+fn refusals_are_told_in_5_and_counted_in_3_1_1() {
+    let hub = Hub::new(Settings::default());
+    let (mut new, mut old) = (hub.client(Version::V5, "5"), hub.client(Version::V311, "4"));
+    new.publish("denied/t", b"x", 1);
+    assert_eq!(new.puback(), (1, 0x87));
+    old.publish("denied/t", b"x", 1);
+    assert_eq!(old.puback(), (1, 0), "sending it again would change nothing");
+    new.publish("full/t", b"x", 2);
+    assert_eq!(new.puback(), (2, 0x80));
+    old.publish("full/t", b"x", 2);
+    assert_eq!(old.until_end(), b"", "kept by the client, which sends it again");
+    hub.wait_for_end("unavailable", 1);
+    assert_eq!(hub.wire.counters().messages_refused, 4);
+    new.subscribe_with("denied/t", SubscriptionOptions::of(QoS::AtMostOnce), &[0x87]);
+}
+
+#[test]
+fn a_client_of_3_1_1_with_too_many_unacknowledged_messages_is_held_back_not_cut() {
+    let mut settings = Settings::default();
+    settings.mqtt.receive_maximum = 2;
+    let hub = Hub::new(settings);
+    let mut publisher = hub.client(Version::V311, "p");
+    for id in 1..=5 {
+        publisher.publish("later/t", b"x", id);
+    }
+    for id in [1, 3, 5] {
+        hub.wait_for("two at a time", |hub, _| hub.gate.pending() == (id + 1).min(5));
+        hub.gate.commit();
+    }
+    for id in 1..=5 {
+        assert_eq!(publisher.puback(), (id, 0));
+    }
+}

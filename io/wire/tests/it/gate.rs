@@ -1,0 +1,138 @@
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_policy::Peer;
+use hedgerow_wire::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
+
+/// A gate whose journal and standing the test moves by hand. Topics that begin with `denied/`, `full/`
+/// and `later/` are refused, refused for now, and pending; `cut/` may not be subscribed once narrowed.
+#[derive(Clone, Default)]
+pub(crate) struct TestGate(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    revision: AtomicU64,
+    next_ticket: AtomicU64,
+    stored: AtomicU64,
+    failing: AtomicU64,
+    wakers: Mutex<Vec<Waker>>,
+    log: Mutex<Vec<String>>,
+    verdict: Mutex<Option<Verdict>>,
+    refusal: Mutex<Option<Refusal>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Session {
+    narrowed: bool,
+}
+
+pub(crate) fn refusal(fault: Fault) -> Refusal {
+    Refusal { fault, reason: "the test says no".into() }
+}
+
+impl TestGate {
+    /// Stores everything handed in so far.
+    pub(crate) fn commit(&self) {
+        self.0.stored.store(self.0.next_ticket.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Lets everything handed in so far be lost.
+    pub(crate) fn fail(&self) {
+        self.0.failing.store(self.0.next_ticket.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.0.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
+    }
+
+    /// Messages that were handed to the journal.
+    pub(crate) fn pending(&self) -> u64 {
+        self.0.next_ticket.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn judge_again(&self, verdict: Verdict) {
+        *self.0.verdict.lock().unwrap() = Some(verdict);
+        self.0.revision.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn refuse_everybody(&self, refusal: Refusal) {
+        *self.0.refusal.lock().unwrap() = Some(refusal);
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.0.log.lock().unwrap().clone()
+    }
+}
+
+impl Gate for TestGate {
+    type Admitted = Session;
+
+    fn admit(&self, _: Peer, _: Timestamp) -> Result<Session, Refusal> {
+        match self.0.refusal.lock().unwrap().clone() {
+            Some(refusal) => Err(refusal),
+            None => Ok(Session::default()),
+        }
+    }
+
+    fn revision(&self) -> u64 {
+        self.0.revision.load(Ordering::SeqCst)
+    }
+
+    fn rejudge(&self, session: &mut Session, _: Timestamp) -> Verdict {
+        let verdict = self.0.verdict.lock().unwrap().clone().unwrap_or(Verdict::Unchanged);
+        session.narrowed |= verdict == Verdict::Narrowed;
+        verdict
+    }
+
+    fn publish(&self, _: &Session, message: Message<'_>, _: Timestamp) -> Published {
+        let outcome = match message.topic.split_once('/') {
+            Some(("denied", _)) => Outcome::Refused(refusal(Fault::Denied)),
+            Some(("full", _)) => Outcome::Refused(refusal(Fault::Unavailable)),
+            Some(("later", _)) => {
+                let ticket = self.0.next_ticket.fetch_add(1, Ordering::SeqCst);
+                Outcome::Pending(Ticket(ticket))
+            }
+            _ => Outcome::Done,
+        };
+        Published { route: !matches!(outcome, Outcome::Refused(_)), outcome }
+    }
+
+    fn subscribe(&self, session: &Session, filter: &str) -> Result<(), Refusal> {
+        let cut = session.narrowed && filter.starts_with("cut/");
+        if cut || filter.starts_with("denied/") { Err(refusal(Fault::Denied)) } else { Ok(()) }
+    }
+
+    fn may_receive(&self, session: &Session, topic: &str) -> bool {
+        !(session.narrowed && topic.starts_with("cut/"))
+    }
+
+    fn connected(&self, _: &Session, client_id: &str, _: Timestamp) {
+        self.0.log.lock().unwrap().push(format!("+{client_id}"));
+    }
+
+    fn disconnected(&self, _: &Session, client_id: &str, why: &'static str, _: Timestamp) {
+        self.0.log.lock().unwrap().push(format!("-{client_id} {why}"));
+    }
+
+    fn durability(&self, ticket: Ticket) -> Durability {
+        if ticket.0 < self.0.failing.load(Ordering::SeqCst) {
+            Durability::Failed
+        } else if ticket.0 < self.0.stored.load(Ordering::SeqCst) {
+            Durability::Stored
+        } else {
+            Durability::Waiting
+        }
+    }
+
+    fn wake_on_next(&self, waker: &Waker) {
+        self.0.wakers.lock().unwrap().push(waker.clone());
+    }
+}
