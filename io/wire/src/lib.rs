@@ -35,6 +35,7 @@ mod reasons;
 mod router;
 mod sessions;
 mod shard;
+mod tls;
 
 use std::{
     io,
@@ -53,6 +54,7 @@ pub use counters::Counters;
 pub use error::Error;
 pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
 pub use listen::Door;
+pub use tls::TlsDoor;
 
 use counters::Ledger;
 use directory::{Directory, Interest};

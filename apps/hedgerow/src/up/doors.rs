@@ -14,7 +14,10 @@ use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, Slot, config},
 };
+use hedgerow_plane::Plane;
+use hedgerow_policy::Witness;
 use hedgerow_tlog::Note;
+use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{Problem, hub::Hub};
@@ -26,6 +29,7 @@ pub(super) struct Doors {
     pub(super) mqtts: SocketAddr,
     pub(super) local: SocketAddr,
     name: String,
+    wire: Wire<Plane>,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
 }
@@ -35,6 +39,18 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let slot = Slot::new(&hub.identity);
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
+
+    let wire =
+        Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
+    let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
+    let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
+    if let Some(address) = up.insecure_mqtt {
+        let tester = Witness::of_a_proof().loopback_tester();
+        let address = wire.listen_insecure(address, tester)?;
+        tracing::warn!(
+            "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
+        );
+    }
 
     let door = listen(up.devices).await?;
     let devices = door.address()?;
@@ -46,7 +62,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         revocation: Arc::clone(&hub.revocation),
         size_of,
         log_key: *hub.notary.public_key(),
-        mqtts_port: up.mqtts.port(),
+        mqtts_port: mqtts.port(),
     }));
     let stopped = told(&stop);
     serving.push(tokio::spawn(serve_tls(
@@ -58,7 +74,26 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    Ok(Doors { devices, mqtts: up.mqtts, local: up.local, name, stop, serving })
+    Ok(Doors { devices, mqtts, local: up.local, name, wire, stop, serving })
+}
+
+/// One shard a core.
+fn shards() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.min(SHARDS_MAX)
+}
+
+fn listen_mqtt(
+    wire: &Wire<Plane>,
+    address: SocketAddr,
+    door: TlsDoor,
+) -> Result<SocketAddr, hedgerow_wire::Error> {
+    match wire.listen(address, door.clone()) {
+        Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
+            wire.listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()), door)
+        }
+        listened => listened,
+    }
 }
 
 /// Listens; where the system has no IPv6, `[::]` means every IPv4 address.
@@ -95,6 +130,7 @@ impl Doors {
 
     pub(super) async fn close(self) {
         let _ = self.stop.send(true);
+        let _ = tokio::task::spawn_blocking(move || self.wire.stop()).await;
         for serving in self.serving {
             let _ = serving.await;
         }
