@@ -37,6 +37,8 @@ pub(super) struct Hub {
     pub(super) authority: Authority,
     pub(super) identity: Identity,
     pub(super) names: Names,
+    /// Of the root's key, as in claim codes, in hex.
+    pub(super) fingerprint: String,
 }
 
 impl Hub {
@@ -51,7 +53,7 @@ impl Hub {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let notary = Arc::new(Notary::new(log_key, hub));
+        let notary = Arc::new(Notary::new(log_key, hub.clone()));
         let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
         let master = master_key(&directory, &sealing)?;
         let readings = ReadingsStore::open(data, master, system_clock()).await?;
@@ -72,6 +74,7 @@ impl Hub {
             Arc::clone(&keys) as _,
             Arc::new(SystemRandom),
             Arc::new(Argon2id::default()),
+            Arc::new(readings.clone()),
             Arc::clone(&messenger) as _,
         ));
         let names = Names::find(&up.names);

@@ -13,6 +13,7 @@ mod catalog;
 mod cipher;
 mod erase;
 mod error;
+mod history;
 mod journal;
 pub mod limits;
 mod pending;
