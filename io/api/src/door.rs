@@ -80,11 +80,6 @@ impl FromRequestParts<Arc<People>> for SignedIn {
     }
 }
 
-/// Whether a person is signed in, for pages that are shown to both.
-pub(crate) async fn maybe(parts: &mut Parts, people: &Arc<People>) -> Option<SignedIn> {
-    SignedIn::from_request_parts(parts, people).await.ok()
-}
-
 pub(crate) fn transport(parts: &Parts) -> Transport {
     parts.extensions.get::<Transport>().copied().unwrap_or(Transport::Https)
 }

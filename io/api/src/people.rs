@@ -9,8 +9,10 @@ use axum::{
     middleware::{Next, from_fn},
     response::Response,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hedgerow_base::TenantId;
-use hedgerow_control::Control;
+use hedgerow_control::{Control, ports::Random};
+use hedgerow_model::Profile;
 use hedgerow_plane::{LocalBus, Plane};
 use hedgerow_tlog::{Checkpoint, Note};
 
@@ -18,6 +20,9 @@ use crate::{door::Transport, limits::BODY_BYTES_MAX, rest};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
+
+/// The profile of a name.
+pub type ProfileByName = dyn Fn(&str) -> Arc<Profile> + Send + Sync;
 
 /// What the handlers need.
 pub struct People {
@@ -29,6 +34,12 @@ pub struct People {
     pub bus: Arc<LocalBus>,
     /// Checks the audit log's checkpoints.
     pub open_note: Box<OpenNote>,
+    /// The audit log's public key.
+    pub log_key: [u8; 32],
+    /// Profiles by name.
+    pub profile: Box<ProfileByName>,
+    /// Randomness for cookies and tokens.
+    pub random: Arc<dyn Random>,
     /// Root CA as PEM, to be downloaded.
     pub ca_pem: String,
     /// Fingerprint of the root's key, as in claim codes, in hex.
@@ -39,6 +50,15 @@ pub struct People {
     pub mqtts: String,
     /// Shown on every page when the insecure listener is open.
     pub warning: Option<String>,
+}
+
+impl People {
+    /// A fresh secret of 256 bits as text, for a cookie, a link or a token.
+    pub(crate) fn secret(&self) -> String {
+        let mut bytes = [0; 32];
+        self.random.fill(&mut bytes);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
 }
 
 /// The routes for people and programs, by one of the two transports.

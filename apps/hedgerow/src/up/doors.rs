@@ -12,6 +12,7 @@ use hedgerow_api::{
     serve_local, serve_tls,
 };
 use hedgerow_base::TenantId;
+use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, Slot, config},
@@ -60,7 +61,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
 
     let door = listen(up.devices).await?;
     let devices = door.address()?;
-    let tls = config(slot, ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
+    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
         root: hub.authority.root.clone(),
@@ -108,6 +109,12 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
         open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
+        log_key: *hub.notary.public_key(),
+        profile: Box::new({
+            let profiles = Arc::clone(&hub.profiles);
+            move |name| profiles.named(name)
+        }),
+        random: Arc::new(SystemRandom),
         ca_pem: pem(&hub.authority.root),
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),

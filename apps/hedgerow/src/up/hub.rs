@@ -39,6 +39,7 @@ pub(super) struct Hub {
     pub(super) names: Names,
     /// Of the root's key, as in claim codes, in hex.
     pub(super) fingerprint: String,
+    pub(super) profiles: Arc<Profiles>,
 }
 
 impl Hub {
@@ -61,10 +62,11 @@ impl Hub {
         let (queue, waiting) = notices::queue();
         let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
         let revocation = Arc::new(RevocationList::default());
+        let profiles = Arc::new(Profiles::built_in()?);
         let messenger = Arc::new(Messenger {
             store: Arc::clone(&store) as _,
             plane: plane.clone(),
-            profiles: Profiles::built_in()?,
+            profiles: Arc::clone(&profiles),
             revocation: Arc::clone(&revocation),
             overlay: Arc::new(Overlay::default()),
             ready: OnceLock::new(),
@@ -83,7 +85,19 @@ impl Hub {
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         let identity = identity(&keys, &authority)?;
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
-        Ok(Self { control, plane, bus, readings, notary, revocation, authority, identity, names })
+        Ok(Self {
+            control,
+            plane,
+            bus,
+            readings,
+            notary,
+            revocation,
+            authority,
+            identity,
+            names,
+            fingerprint: hub,
+            profiles,
+        })
     }
 
     /// Prints the one-time link while nobody can sign in, and makes the token of this machine.
