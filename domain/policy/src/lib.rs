@@ -6,6 +6,7 @@
 //!
 //! What it is not: it keeps no state, reads no clock, and knows no wire.
 
+pub mod audit;
 mod grants;
 mod peer;
 mod permit;

@@ -1,0 +1,101 @@
+//! A connection that may say anything: no panic, the limits hold, and what the server writes is always
+//! a sequence of whole packets of its version. The first two bytes choose what the judge does.
+
+use hedgerow_base::Timestamp;
+use hedgerow_mqtt::{Event, Kept, Packet, PacketId, ReasonCode, Server, Settings, Split, split};
+
+const SETTINGS: Settings = Settings {
+    packet_bytes_max: 4096,
+    receive_maximum: 8,
+    in_flight_max: 4,
+    keep_alive_s_max: 100,
+    session_expiry_s_max: 1000,
+    connect_ms_max: 1000,
+    queue_messages_max: 8,
+    queue_bytes_max: 1024,
+    subscriptions_max: 4,
+};
+
+pub(super) fn run(bytes: &[u8]) {
+    let [judge, pace, stream @ ..] = bytes else { return };
+    let (mut now, mut out) = (Timestamp::from_secs(1), Vec::new());
+    let mut server = Server::new(SETTINGS, now);
+    let mut stream = stream;
+    let mut ticket = 0;
+    while server.wants_input() {
+        let frame = match split(stream, server.packet_bytes_max()) {
+            Ok(Split::Whole(frame, rest)) => {
+                stream = rest;
+                frame
+            }
+            Ok(Split::More(_)) => break,
+            Err(error) => {
+                server.offence(error, &mut out);
+                break;
+            }
+        };
+        now = now.plus_ms(i64::from(*pace) * 100);
+        if server.expire(now, &mut out).is_some() {
+            break;
+        }
+        match server.receive(frame, now, &mut out) {
+            Event::Connect(_) if judge & 1 == 1 => {
+                let fault = hedgerow_base::Fault::Denied;
+                server.refuse(ReasonCode::NOT_AUTHORIZED, "test", fault, Some("no"), &mut out);
+            }
+            Event::Connect(connect) => {
+                let assigned = connect.client_id.is_empty().then_some("assigned");
+                server.accept(None, assigned, &mut out);
+            }
+            Event::Publish(message) => {
+                let kept = Kept::new(&message, now);
+                assert_eq!((kept.topic(), kept.payload()), (message.topic, message.payload));
+                server.deliver(&kept);
+                server.send(now, 8192, &mut out);
+                settle(&mut server, message.id, judge, &mut ticket, &mut out);
+            }
+            Event::Subscribe(subscribe) => {
+                let verdict = if judge & 2 == 0 { Ok(()) } else { Err(ReasonCode::NOT_AUTHORIZED) };
+                server.subscribe(&subscribe, |_, _| verdict, &mut out);
+            }
+            Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), &mut out),
+            Event::Acknowledged => {
+                server.send(now, 8192, &mut out);
+            }
+            Event::Nothing | Event::Refused(_) => {}
+            Event::Closed(_) => break,
+        }
+        let session = server.session();
+        assert!(session.queued() <= SETTINGS.queue_messages_max);
+        assert!(session.queued_bytes() <= SETTINGS.queue_bytes_max);
+        assert!(session.subscription_count() <= SETTINGS.subscriptions_max);
+        assert!(server.unacknowledged() <= usize::from(SETTINGS.receive_maximum));
+    }
+    let version = server.version();
+    let mut written = &*out;
+    while let Ok(Split::Whole(frame, rest)) = split(written, usize::MAX) {
+        Packet::decode(frame, version).expect("the server writes valid packets");
+        written = rest;
+    }
+    assert!(written.is_empty(), "the server writes whole packets");
+}
+
+fn settle(
+    server: &mut Server,
+    id: Option<PacketId>,
+    judge: &u8,
+    ticket: &mut u64,
+    out: &mut Vec<u8>,
+) {
+    let Some(id) = id else { return };
+    match judge >> 2 & 3 {
+        0 => server.acknowledge(id, ReasonCode::SUCCESS, None, out),
+        1 => server.acknowledge(id, ReasonCode::QUOTA_EXCEEDED, Some("less, or later"), out),
+        _ => {
+            server.acknowledge_later(id, *ticket);
+            *ticket += 1;
+            let stored = ticket.saturating_sub(u64::from(judge >> 4));
+            server.settle(|ticket| (ticket < stored).then_some(ReasonCode::SUCCESS), out);
+        }
+    }
+}

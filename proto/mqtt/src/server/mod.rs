@@ -1,0 +1,246 @@
+//! One connection as the server sees it.
+//!
+//! 1. CONNECT arrives in time ([`Event::Connect`]); the driver judges and answers with
+//!    [`Server::accept`], which says what is offered, or [`Server::refuse`].
+//! 2. Messages that an earlier connection left unacknowledged are sent again, with DUP.
+//! 3. PUBLISH arrives ([`Event::Publish`]); QoS 1 is acknowledged at once ([`Server::acknowledge`]) or
+//!    when its ticket is settled ([`Server::acknowledge_later`], [`Server::settle`]), always in order.
+//! 4. SUBSCRIBE and UNSUBSCRIBE arrive; the driver judges each filter.
+//! 5. Messages go out: QoS 0 encoded once by the driver, QoS 1 through the session
+//!    ([`Server::deliver`]), whose window PUBACK moves on.
+//! 6. PINGREQ is answered; silence of one and a half keep-alives ends the connection.
+//! 7. DISCONNECT, an offence, a deadline or the driver ends it ([`Closed`]); the session goes on
+//!    ([`Server::into_session`]).
+
+mod connect;
+mod incoming;
+mod outgoing;
+
+use alloc::{boxed::Box, collections::VecDeque};
+
+use hedgerow_base::{Deadline, Fault, Timestamp};
+
+pub use connect::KeptWill;
+use incoming::Pending;
+pub use outgoing::Delivery;
+
+use crate::{Connect, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version, limits};
+
+/// What a server offers; the defaults are the constants in [`limits`].
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes of a packet from the client.
+    pub packet_bytes_max: usize,
+    /// QoS 1 messages from the client that wait for their acknowledgement.
+    pub receive_maximum: u16,
+    /// QoS 1 messages to the client that wait for theirs.
+    pub in_flight_max: u16,
+    /// Seconds of keep-alive, for 5.0.
+    pub keep_alive_s_max: u16,
+    /// Seconds that a session outlives its connection.
+    pub session_expiry_s_max: u32,
+    /// Milliseconds to a complete CONNECT.
+    pub connect_ms_max: i64,
+    /// QoS 1 messages kept for the client.
+    pub queue_messages_max: usize,
+    /// Bytes of these.
+    pub queue_bytes_max: usize,
+    /// Subscriptions.
+    pub subscriptions_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            packet_bytes_max: limits::PACKET_BYTES_MAX,
+            receive_maximum: limits::RECEIVE_MAXIMUM,
+            in_flight_max: limits::IN_FLIGHT_MAX,
+            keep_alive_s_max: limits::KEEP_ALIVE_S_MAX,
+            session_expiry_s_max: limits::SESSION_EXPIRY_S_MAX,
+            connect_ms_max: limits::CONNECT_MS_MAX,
+            queue_messages_max: limits::QUEUE_MESSAGES_MAX,
+            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            subscriptions_max: limits::SUBSCRIPTIONS_MAX,
+        }
+    }
+}
+
+/// What a frame meant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// Nothing for the driver to do; an answer may have been written.
+    Nothing,
+    /// Somebody wants in: judge, then [`Server::accept`] or [`Server::refuse`]. No frame is taken
+    /// before.
+    Connect(Connect<'a>),
+    /// A message: judge and route, and for QoS 1 [`Server::acknowledge`] or
+    /// [`Server::acknowledge_later`].
+    Publish(Publish<'a>),
+    /// A message that goes nowhere, already answered. The word is for a counter.
+    Refused(&'static str),
+    /// The client acknowledged: call [`Server::send`].
+    Acknowledged,
+    /// To be answered by [`Server::subscribe`].
+    Subscribe(Subscribe<'a>),
+    /// To be answered by [`Server::unsubscribe`].
+    Unsubscribe(Unsubscribe<'a>),
+    /// It is over: write what is left to write, and close.
+    Closed(Closed),
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The word for counters and logs.
+    pub why: &'static str,
+    /// Whose fault; `None` when the client said goodbye.
+    pub fault: Option<Fault>,
+    /// Whether the will speaks now.
+    pub will: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Deciding,
+    Open,
+    Closed,
+}
+
+/// One connection. Frames and `now` go in, bytes and [`Event`]s come out.
+#[derive(Debug)]
+pub struct Server {
+    settings: Settings,
+    phase: Phase,
+    version: Version,
+    clean_start: bool,
+    problem_information: bool,
+    session_expiry_s: u32,
+    /// What CONNACK must correct: the session expiry, the keep-alive.
+    corrects: (bool, bool),
+    keep_alive_ms: Option<i64>,
+    /// When the last packet came, or the connection began.
+    heard: Timestamp,
+    /// The client's Receive Maximum and Maximum Packet Size.
+    window: usize,
+    packet_bytes: usize,
+    will: Option<Box<KeptWill>>,
+    /// QoS 1 messages whose acknowledgement has not left, oldest first.
+    pending: VecDeque<Pending>,
+    session: Session,
+}
+
+impl Server {
+    /// A connection that began at `now` and has said nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings, now: Timestamp) -> Self {
+        Self {
+            settings,
+            phase: Phase::Connecting,
+            version: Version::V311,
+            clean_start: true,
+            problem_information: true,
+            session_expiry_s: 0,
+            corrects: (false, false),
+            keep_alive_ms: None,
+            heard: now,
+            window: usize::from(settings.in_flight_max),
+            packet_bytes: usize::MAX,
+            will: None,
+            pending: VecDeque::new(),
+            session: Session::new(),
+        }
+    }
+
+    /// Bytes of the largest packet to be taken now, for [`split`](crate::split).
+    #[must_use]
+    pub fn packet_bytes_max(&self) -> usize {
+        match self.phase {
+            Phase::Connecting | Phase::Deciding => {
+                self.settings.packet_bytes_max.min(limits::CONNECT_BYTES_MAX)
+            }
+            Phase::Open | Phase::Closed => self.settings.packet_bytes_max,
+        }
+    }
+
+    /// Whether a frame would be taken now. `false` while a CONNECT is judged, after the end, and while
+    /// a client of 3.1.1 (which can't be told a Receive Maximum) has too many messages waiting.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => true,
+            Phase::Open => {
+                self.version == Version::V5
+                    || self.pending.len() < usize::from(self.settings.receive_maximum)
+            }
+            Phase::Deciding | Phase::Closed => false,
+        }
+    }
+
+    /// The version spoken; 3.1.1 until CONNECT says another.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether the CONNECT was accepted and nothing ended the connection since.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether the client asked to begin with an empty session.
+    #[must_use]
+    pub const fn is_clean_start(&self) -> bool {
+        self.clean_start
+    }
+
+    /// The session as it stands.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The session, to narrow it.
+    pub const fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// When to call [`Server::expire`]; may move later without notice, never earlier.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        match self.phase {
+            Phase::Connecting => Some(Deadline {
+                at: self.heard.plus_ms(self.settings.connect_ms_max),
+                why: "connect-timeout",
+            }),
+            Phase::Open => self
+                .keep_alive_ms
+                .map(|ms| Deadline { at: self.heard.plus_ms(ms), why: "keep-alive" }),
+            Phase::Deciding | Phase::Closed => None,
+        }
+    }
+
+    /// Ends the connection if its deadline has passed.
+    pub fn expire(&mut self, now: Timestamp, out: &mut alloc::vec::Vec<u8>) -> Option<Closed> {
+        let deadline = self.deadline().filter(|deadline| deadline.at <= now)?;
+        Some(self.close(ReasonCode::KEEP_ALIVE_TIMEOUT, deadline.why, Fault::TooMuch, None, out))
+    }
+
+    /// The will, once: to be published if the connection [`Closed`] with it.
+    pub fn take_will(&mut self) -> Option<Box<KeptWill>> {
+        self.will.take()
+    }
+
+    /// The session and for how many seconds to keep it; `None` when it ends with the connection.
+    #[must_use]
+    pub fn into_session(mut self) -> Option<(Session, u32)> {
+        self.take_session()
+    }
+
+    /// As [`Server::into_session`], leaving an empty session behind.
+    pub fn take_session(&mut self) -> Option<(Session, u32)> {
+        let session = core::mem::take(&mut self.session);
+        (self.session_expiry_s > 0).then_some((session, self.session_expiry_s))
+    }
+}

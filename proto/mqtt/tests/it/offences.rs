@@ -1,0 +1,268 @@
+//! What the server machine refuses, in which words, and its limits: at them and one past them.
+
+use hedgerow_base::Fault;
+use hedgerow_mqtt::{
+    Connect, Packet, PacketKind, Place, Properties, PropertyId, PropertyWriter, Publish, QoS,
+    ReasonCode, Settings, SubscriptionOptions, Value, Version, Will, limits,
+};
+
+use crate::pair::{Pair, connect, message, with_will};
+
+/// Sends raw bytes to an open pair; gives what the client saw, and the word of the end.
+fn offend(version: Version, bytes: &[u8]) -> (Vec<String>, Option<&'static str>) {
+    let mut pair = Pair::open(Settings::default(), &with_will(version));
+    pair.up.extend_from_slice(bytes);
+    let log = pair.exchange();
+    assert!(pair.closed.is_none_or(|closed| closed.will), "an offence lets the will speak");
+    (log, pair.closed.map(|closed| closed.why))
+}
+
+#[test]
+fn an_offence_in_5_is_answered_with_its_reason() {
+    let cases: &[(&[u8], &str, &str)] = &[
+        (b"\x34\x06\x00\x01t\x00\x01\x00", "disconnect 0x9B", "qos-2"),
+        (b"\x31\x04\x00\x01t\x00", "disconnect 0x9A", "retain"),
+        (b"\x30\x07\x00\x01t\x03\x23\x00\x01", "disconnect 0x94", "topic-alias"),
+        (b"\x30\x06\x00\x01t\x02\x0b\x01", "disconnect 0x82", "protocol-error"),
+        (
+            b"\x82\x09\x00\x01\x02\x0b\x01\x00\x01a\x00",
+            "disconnect 0xA1",
+            "subscription-identifier",
+        ),
+        (b"\x30\x04\x00\x01+\x00", "disconnect 0x90", "topic-name"),
+        (b"\x82\x08\x00\x01\x00\x00\x02a#\x00", "disconnect 0x8F", "topic-filter"),
+        (b"\xf0\x00", "disconnect 0x82", "protocol-error"),
+        (b"\x50\x02\x00\x01", "disconnect 0x82", "protocol-error"),
+        (b"\x70\x02\x00\x01", "disconnect 0x82", "protocol-error"),
+        (b"\x20\x03\x00\x00\x00", "disconnect 0x82", "protocol-error"),
+        (b"\xd0\x00", "disconnect 0x82", "protocol-error"),
+        (b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00", "disconnect 0x82", "protocol-error"),
+        (b"\x30\x81\x80\x40", "disconnect 0x95", "packet-too-large"),
+        (b"\x30\xff\xff\xff\xff", "disconnect 0x81", "malformed"),
+        (b"\x00\x00", "disconnect 0x81", "malformed"),
+        (b"\xe0\x07\x00\x05\x11\x00\x00\x00\x01", "disconnect 0x82", "protocol-error"),
+    ];
+    for (bytes, told, why) in cases {
+        let (log, end) = offend(Version::V5, bytes);
+        assert_eq!(
+            (log.last().map(String::as_str), end),
+            (Some(*told), Some(*why)),
+            "{bytes:02x?}"
+        );
+    }
+}
+
+#[test]
+fn an_offence_in_3_1_1_ends_in_silence_and_a_counted_word() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"\x34\x05\x00\x01t\x00\x01", "qos-2"),
+        (b"\x30\x03\x00\x01#", "topic-name"),
+        (b"\x82\x02\x00\x01", "protocol-error"),
+        (b"\x50\x02\x00\x01", "protocol-error"),
+        (b"\xf0\x00", "malformed"),
+        (b"\x30\x81\x80\x40", "packet-too-large"),
+    ];
+    for (bytes, why) in cases {
+        assert_eq!(offend(Version::V311, bytes), (vec![], Some(*why)), "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn a_release_of_something_unknown_is_answered() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+    let up = b"\x62\x02\x00\x09";
+    pair.serve(up, &mut vec![]);
+    assert_eq!(pair.down, b"\x70\x03\x00\x09\x92");
+}
+
+#[test]
+fn anything_before_a_connect_ends_without_a_word() {
+    for bytes in
+        [&b"\xc0\x00"[..], b"\x30\x03\x00\x01t", b"\x16\x03\x01\x00", b"GET / HTTP/1.1\r\n"]
+    {
+        let mut pair = Pair::new(Settings::default());
+        pair.serve(bytes, &mut vec![]);
+        let words = ["no-connect", "packet-too-large"];
+        // An HTTP request reads as a packet of 69 bytes that is not all there: the deadline ends it.
+        let ended = pair.closed.is_some_and(|closed| words.contains(&closed.why));
+        assert!(ended || pair.server.deadline().is_some(), "{bytes:02x?}");
+        assert_eq!(pair.down, b"");
+    }
+}
+
+#[test]
+fn a_connect_that_does_not_come_in_time_ends_the_connection() {
+    let mut pair = Pair::new(Settings::default());
+    let begun = pair.now;
+    let max = limits::CONNECT_MS_MAX;
+    assert_eq!(pair.server.expire(begun.plus_ms(max - 1), &mut pair.down), None);
+    let closed = pair.server.expire(begun.plus_ms(max), &mut pair.down).unwrap();
+    assert_eq!((closed.why, closed.will, pair.down.len()), ("connect-timeout", false, 0));
+}
+
+fn refused(connect: &Connect<'_>) -> Vec<String> {
+    Pair::new(Settings::default()).dial(connect)
+}
+
+#[test]
+fn connects_are_refused_with_the_reason_that_their_version_has() {
+    let long = "i".repeat(limits::CLIENT_ID_BYTES_MAX + 1);
+    for (version, told) in [(Version::V311, "refused 0x85"), (Version::V5, "refused 0x85")] {
+        assert_eq!(refused(&Connect { client_id: &long, ..connect(version, true) }), [told]);
+        let fits = Connect { client_id: &long[1..], ..connect(version, true) };
+        assert_eq!(refused(&fits), ["connected present=false"]);
+    }
+    let nameless = Connect { client_id: "", ..connect(Version::V311, false) };
+    assert_eq!(refused(&nameless), ["refused 0x85"], "nameless and to be remembered");
+    let will = with_will(Version::V5).will.unwrap();
+    let twice = Will { qos: QoS::ExactlyOnce, ..will };
+    assert_eq!(
+        refused(&Connect { will: Some(twice), ..connect(Version::V5, true) }),
+        ["refused 0x9B"]
+    );
+    let kept = Will { retain: true, ..will };
+    assert_eq!(
+        refused(&Connect { will: Some(kept), ..connect(Version::V5, true) }),
+        ["refused 0x9A"]
+    );
+    let mut buffer = [0; 16];
+    let mut method = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    method.push(PropertyId::AUTHENTICATION_METHOD, Value::Text("SCRAM")).unwrap();
+    let properties = method.finish().unwrap();
+    assert_eq!(refused(&Connect { properties, ..connect(Version::V5, true) }), ["refused 0x8C"]);
+}
+
+#[test]
+fn other_versions_are_told_which_are_spoken() {
+    for (level, told) in [(3, &b"\x20\x02\x00\x01"[..]), (6, b"\x20\x03\x00\x84\x00")] {
+        let mut pair = Pair::new(Settings::default());
+        let mut bytes = *b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00";
+        bytes[8] = level;
+        pair.serve(&bytes, &mut vec![]);
+        assert_eq!((&*pair.down, pair.closed.map(|end| end.why)), (told, Some("version")));
+    }
+}
+
+#[test]
+fn a_stranger_gets_less_room_than_a_client() {
+    let mut pair = Pair::new(Settings::default());
+    assert_eq!(pair.server.packet_bytes_max(), limits::CONNECT_BYTES_MAX);
+    pair.dial(&connect(Version::V5, true));
+    assert_eq!(pair.server.packet_bytes_max(), limits::PACKET_BYTES_MAX);
+}
+
+#[test]
+fn more_messages_than_the_receive_maximum_end_a_client_of_5_and_hold_one_of_3_1_1_back() {
+    let settings = Settings { receive_maximum: 3, ..Settings::default() };
+    for version in [Version::V311, Version::V5] {
+        let mut pair = Pair::open(settings, &connect(version, true));
+        pair.next_ticket = Some(0);
+        for id in 1..=4 {
+            let id = hedgerow_mqtt::PacketId::new(id);
+            let publish = Publish { id, ..message("t", QoS::AtLeastOnce) };
+            publish.encode(version, &mut pair.up).unwrap();
+        }
+        let up = std::mem::take(&mut pair.up);
+        let mut log = vec![];
+        pair.serve(&up, &mut log);
+        assert_eq!(log.len(), 3);
+        match version {
+            Version::V5 => assert_eq!(pair.closed.unwrap().why, "receive-maximum"),
+            Version::V311 => {
+                assert!(!pair.server.wants_input() && pair.closed.is_none());
+                pair.server.settle(|_| Some(ReasonCode::SUCCESS), &mut pair.down);
+                assert!(pair.server.wants_input());
+                assert_eq!(pair.exchange().len(), 1, "the fourth, which had waited");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_topic_beyond_the_limits_is_refused_and_the_connection_lives() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+    let long = "t".repeat(limits::TOPIC_BYTES_MAX + 1);
+    let publish = Publish { qos: QoS::AtLeastOnce, ..Publish::at_most_once(&long, b"x") };
+    pair.client.publish(&publish, pair.now, &mut pair.up).unwrap();
+    pair.client.publish(&Publish::at_most_once(&long, b"x"), pair.now, &mut pair.up).unwrap();
+    let log = pair.exchange();
+    assert_eq!(log, ["refused topic-limits", "refused topic-limits", "puback 1 0x90"]);
+    let fits = Publish { topic: &long[1..], ..publish };
+    pair.client.publish(&fits, pair.now, &mut pair.up).unwrap();
+    assert!(pair.exchange()[0].starts_with("publish t"));
+}
+
+#[test]
+fn subscriptions_have_limits_and_a_code_for_each() {
+    let settings = Settings { subscriptions_max: 2, ..Settings::default() };
+    let mut pair = Pair::open(settings, &connect(Version::V5, true));
+    let long = "f".repeat(limits::TOPIC_BYTES_MAX + 1);
+    let deep = ["+"; limits::TOPIC_LEVELS_MAX + 1].join("/");
+    let of = |filter| (filter, SubscriptionOptions::of(QoS::AtMostOnce));
+    let wanted = [
+        of("a"),
+        of(&long),
+        of(&deep),
+        of("$share/g/a"),
+        of("b"),
+        of("c"),
+        of("a"),
+        of(&long[1..]),
+    ];
+    pair.client.subscribe(&wanted, pair.now, &mut pair.up).unwrap();
+    assert_eq!(pair.exchange(), ["suback [00, 8f, 8f, 9e, 00, 97, 00, 97]"]);
+    let mut old = Pair::open(settings, &connect(Version::V311, true));
+    old.client.subscribe(&[of("$share/g/a")], old.now, &mut old.up).unwrap();
+    assert_eq!(old.exchange(), ["suback [80]"]);
+}
+
+#[test]
+fn a_subscribe_with_too_many_filters_is_refused_whole() {
+    for (count, open) in [(limits::FILTERS_MAX, true), (limits::FILTERS_MAX + 1, false)] {
+        let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+        let wanted = vec![("a", SubscriptionOptions::of(QoS::AtMostOnce)); count];
+        pair.client.subscribe(&wanted, pair.now, &mut pair.up).unwrap();
+        pair.exchange();
+        assert_eq!(pair.server.is_open(), open, "{count}");
+        let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+        pair.client.unsubscribe(&vec!["a"; count], pair.now, &mut pair.up).unwrap();
+        pair.exchange();
+        assert_eq!(pair.server.is_open(), open, "{count}");
+    }
+}
+
+#[test]
+fn reason_strings_are_cut_to_their_limit_between_characters() {
+    let long = "é".repeat(limits::REASON_STRING_BYTES_MAX);
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+    let fault = Fault::Denied;
+    pair.server.close(ReasonCode::NOT_AUTHORIZED, "test", fault, Some(&long), &mut pair.down);
+    let Packet::Disconnect(end) = crate::vectors::decode(&pair.down, Version::V5) else {
+        panic!("no disconnect")
+    };
+    let text = end.properties.text(PropertyId::REASON_STRING).unwrap();
+    assert_eq!(text.len(), limits::REASON_STRING_BYTES_MAX);
+    assert_eq!(
+        Properties::check(end.properties.as_bytes(), Place::Packet(PacketKind::Disconnect)),
+        Ok(end.properties)
+    );
+}
+
+#[test]
+fn nothing_is_sent_past_the_client_s_maximum_packet_size() {
+    let mut buffer = [0; 8];
+    let mut small = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(12)).unwrap();
+    let properties = small.finish().unwrap();
+    let mut pair = Pair::new(Settings::default());
+    pair.dial(&Connect { properties, ..connect(Version::V5, true) });
+    assert!(pair.server.takes(12) && !pair.server.takes(13));
+    let id = hedgerow_mqtt::PacketId::MIN;
+    pair.server.acknowledge(id, ReasonCode::NOT_AUTHORIZED, Some("a long text"), &mut pair.down);
+    assert_eq!(pair.down, b"\x40\x03\x00\x01\x87", "without the reason string");
+    pair.down.clear();
+    pair.deliver(&Publish { payload: b"123456", ..message("t", QoS::AtLeastOnce) });
+    assert_eq!((pair.down.len(), pair.server.session().queued()), (0, 0), "14 bytes");
+    pair.deliver(&Publish { payload: b"1234", ..message("t", QoS::AtLeastOnce) });
+    assert_eq!(pair.down.len(), 12);
+}

@@ -1,0 +1,166 @@
+//! What outlives a connection, and the queue's limits.
+
+use hedgerow_mqtt::{
+    Connect, Delivery, Kept, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS, Settings,
+    SubscriptionOptions, Value, Version,
+};
+
+use crate::pair::{Pair, connect, message};
+
+const QOS_1: QoS = QoS::AtLeastOnce;
+
+#[test]
+fn unacknowledged_messages_come_again_with_dup_and_their_identifiers() {
+    let lasting = connect(Version::V311, false);
+    let mut pair = Pair::open(Settings::default(), &lasting);
+    let wanted = [("t/#", SubscriptionOptions::of(QOS_1))];
+    pair.client.subscribe(&wanted, pair.now, &mut pair.up).unwrap();
+    pair.exchange();
+    for topic in ["t/1", "t/2", "t/3"] {
+        pair.deliver(&message(topic, QOS_1));
+    }
+    let sent = std::mem::take(&mut pair.down);
+    let mut log = vec![];
+    pair.answer(&sent, &mut log);
+    // Only the acknowledgement of the second one arrives.
+    let acks = std::mem::take(&mut pair.up);
+    pair.serve(&acks[4..8], &mut log);
+    let log = pair.redial(Settings::default(), &lasting);
+    assert_eq!(
+        log[..3],
+        ["connected present=true", "message t/1 1 dup=true", "message t/3 3 dup=true"]
+    );
+    assert_eq!(pair.server.session().subscription_count(), 1);
+    assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+}
+
+#[test]
+fn messages_wait_for_a_client_that_is_away() {
+    let lasting = connect(Version::V311, false);
+    let mut pair = Pair::open(Settings::default(), &lasting);
+    let (mut session, seconds) = pair.server.take_session().unwrap();
+    assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
+    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), 1, 100));
+    pair.server = hedgerow_mqtt::Server::new(Settings::default(), pair.now);
+    pair.kept = Some(session);
+    let log = pair.dial(&lasting);
+    assert_eq!(log, ["connected present=true", "message t 1 dup=false", "acknowledged"]);
+}
+
+#[test]
+fn a_clean_start_begins_with_nothing() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V311, false));
+    pair.deliver(&message("t", QOS_1));
+    let log = pair.redial(Settings::default(), &connect(Version::V311, true));
+    assert_eq!(log, ["connected present=false"]);
+    assert!(pair.server.take_session().is_none(), "and leaves nothing");
+}
+
+#[test]
+fn a_session_of_5_lives_as_long_as_it_asked_for() {
+    for (asked, max, kept) in [(0, 100, None), (60, 100, Some(60)), (u32::MAX, 100, Some(100))] {
+        let mut buffer = [0; 8];
+        let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+        writer.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(asked)).unwrap();
+        let settings = Settings { session_expiry_s_max: max, ..Settings::default() };
+        let properties = writer.finish().unwrap();
+        let mut pair = Pair::open(settings, &Connect { properties, ..connect(Version::V5, true) });
+        assert_eq!(pair.server.take_session().map(|(_, seconds)| seconds), kept);
+    }
+}
+
+#[test]
+fn a_goodbye_can_change_the_life_of_the_session() {
+    let mut buffer = [0; 8];
+    let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    writer.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(60)).unwrap();
+    let properties = writer.finish().unwrap();
+    let mut pair = Pair::new(Settings::default());
+    pair.dial(&Connect { properties, ..connect(Version::V5, true) });
+    pair.up.extend_from_slice(b"\xe0\x07\x00\x05\x11\x00\x00\x00\x00");
+    pair.exchange();
+    assert_eq!(pair.closed.map(|closed| closed.why), Some("disconnect"));
+    assert!(pair.server.take_session().is_none());
+}
+
+#[test]
+fn the_window_of_the_client_is_kept_and_refilled() {
+    let mut buffer = [0; 8];
+    let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    writer.push(PropertyId::RECEIVE_MAXIMUM, Value::Short(2)).unwrap();
+    let properties = writer.finish().unwrap();
+    let mut pair = Pair::new(Settings::default());
+    pair.dial(&Connect { properties, ..connect(Version::V5, true) });
+    for _ in 0..5 {
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now));
+    }
+    pair.server.send(pair.now, usize::MAX, &mut pair.down);
+    let one = 3 + 1 + 2 + 1 + 1 + 1;
+    assert_eq!(pair.down.len(), 2 * one, "two in flight");
+    let log = pair.exchange();
+    let ids: Vec<_> = log.iter().filter(|line| line.starts_with("message")).collect();
+    assert_eq!(ids.len(), 5, "{log:?}");
+    assert_eq!(pair.server.session().queued(), 0);
+}
+
+#[test]
+fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
+    let settings = Settings { queue_messages_max: 3, queue_bytes_max: 10, ..Settings::default() };
+    let mut pair = Pair::open(settings, &connect(Version::V5, true));
+    let two_bytes = Kept::new(&message("t", QOS_1), pair.now);
+    for _ in 0..3 {
+        assert_eq!(pair.server.deliver(&two_bytes), Delivery::Kept);
+    }
+    assert_eq!(pair.server.deliver(&two_bytes), Delivery::QueueFull, "a fourth message");
+    let mut pair = Pair::open(settings, &connect(Version::V5, true));
+    let nine = Kept::new(&Publish { payload: b"12345678", ..message("t", QOS_1) }, pair.now);
+    assert_eq!(pair.server.deliver(&nine), Delivery::Kept);
+    assert_eq!(pair.server.deliver(&two_bytes), Delivery::QueueFull, "an eleventh byte");
+}
+
+#[test]
+fn identifiers_wrap_around_without_zero() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
+    for _ in 0..65_534 {
+        pair.deliver(&message("t", QOS_1));
+        pair.exchange();
+    }
+    let mut seen = vec![];
+    for _ in 0..3 {
+        pair.deliver(&message("t", QOS_1));
+    }
+    seen.extend(pair.exchange().into_iter().filter(|line| line.starts_with("message")));
+    let ids = ["message t 65535 dup=false", "message t 1 dup=false", "message t 2 dup=false"];
+    assert_eq!(seen, ids);
+    assert_eq!(pair.server.session().queued(), 0);
+}
+
+#[test]
+fn a_full_out_buffer_holds_messages_back_without_losing_them() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
+    for _ in 0..4 {
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now));
+    }
+    pair.server.send(pair.now, 10, &mut pair.down);
+    assert!(pair.server.has_more() && pair.down.len() < 20);
+    pair.exchange();
+    pair.server.send(pair.now, usize::MAX, &mut pair.down);
+    pair.exchange();
+    assert_eq!(pair.server.session().queued(), 0);
+}
+
+#[test]
+fn messages_no_longer_wanted_leave_the_queue_and_the_rest_goes_on() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
+    for topic in ["no", "yes", "no", "yes"] {
+        pair.deliver(&message(topic, QOS_1));
+    }
+    for topic in ["no", "yes"] {
+        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now));
+    }
+    assert_eq!(pair.server.session_mut().retain(|topic| topic == "yes"), 3);
+    let log = pair.exchange();
+    assert_eq!(log.iter().filter(|line| *line == "acknowledged").count(), 3, "{log:?}");
+    assert!(log.contains(&"message yes 5 dup=false".into()), "{log:?}");
+    assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+}
