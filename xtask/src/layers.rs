@@ -56,7 +56,10 @@ pub(crate) fn check() -> Outcome {
         .or_else(|| output("cargo", &["metadata", "--format-version", "1", "--no-deps"]))
         .ok_or("cargo metadata failed")?;
     let metadata: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let packages = metadata.get("packages").and_then(Value::as_array).ok_or("cargo metadata has no packages")?;
+    let packages = metadata
+        .get("packages")
+        .and_then(Value::as_array)
+        .ok_or("cargo metadata has no packages")?;
     let rooms: BTreeMap<&str, (&str, &str)> = packages
         .iter()
         .filter_map(|package| {
@@ -68,7 +71,9 @@ pub(crate) fn check() -> Outcome {
     for package in packages {
         let Some(name) = package.get("name").and_then(Value::as_str) else { continue };
         let Some(from) = rooms.get(name) else { continue };
-        for dependency in package.get("dependencies").and_then(Value::as_array).into_iter().flatten() {
+        for dependency in
+            package.get("dependencies").and_then(Value::as_array).into_iter().flatten()
+        {
             let Some(to) = dependency.get("name").and_then(Value::as_str) else { continue };
             if let Some(why) = judge(*from, to, rooms.get(to).copied()) {
                 broken.push(format!("{}/{} imports {to}: {why}", from.0, from.1));
