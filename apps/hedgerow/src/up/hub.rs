@@ -106,6 +106,8 @@ impl Hub {
         let token = secret();
         self.control.create_machine_token(&ctx, digest(&token)).await?;
         write_durably(&data.join("admin.token"), format!("{token}\n").as_bytes())?;
+        let url = format!("http://localhost:{}\n", doors.local.port());
+        write_durably(&data.join("local.url"), url.as_bytes())?;
         let link = secret();
         if self.control.first_link(&ctx, digest(&link)).await? {
             println!("\n  Sign in here, once, within 15 minutes:");
