@@ -6,10 +6,13 @@
 //!
 //! What it is not: it keeps no state, reads no clock, and knows no wire.
 
+pub mod audit;
+mod grants;
 mod peer;
 mod permit;
 mod standing;
 
+pub use grants::{Channel, GrantDenial, Grants, Overlay, REMEDIATION_ACTIONS};
 pub use peer::{Application, CertificateId, DirectDevice, Peer, PersonId, Role, Scopes, Witness};
 pub use permit::{Action, Actor, Denial, Permit, authorise};
 pub use standing::{Fact, Judgement, Standing, judge};

@@ -11,6 +11,8 @@ pub enum Actor {
     Peer(Peer),
     /// The hub itself: scheduled work and the first start. The word says which.
     Hub(TenantId, &'static str),
+    /// Somebody who showed the secret of a claim code; the bytes are the head of its hash.
+    Claimant(TenantId, [u8; 8]),
 }
 
 impl Actor {
@@ -19,7 +21,7 @@ impl Actor {
     pub const fn tenant(&self) -> Option<TenantId> {
         match self {
             Self::Peer(peer) => peer.tenant(),
-            Self::Hub(tenant, _) => Some(*tenant),
+            Self::Hub(tenant, _) | Self::Claimant(tenant, _) => Some(*tenant),
         }
     }
 }
@@ -34,6 +36,10 @@ pub trait Action {
     const SCOPE: Option<Scopes>;
     /// Whether the hub itself does it.
     const HUB: bool = false;
+    /// Whether a device may do it for itself.
+    const DEVICE: bool = false;
+    /// Whether the holder of a claim code may do it.
+    const CLAIMANT: bool = false;
 }
 
 /// One decision: this actor may do `A` in this tenant, now. Not `Clone`: it is used up by the act.
@@ -81,8 +87,8 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// Decides whether `actor` may do `A`. Devices have no way through here: what a device may do follows
-/// from its certificate and its grants.
+/// Decides whether `actor` may do `A`. Of devices it lets through what they do for themselves, like
+/// renewing; what a device may publish follows from its grants.
 ///
 /// # Errors
 /// A [`Denial`] that says what would have been needed.
@@ -91,7 +97,8 @@ pub fn authorise<A: Action>(actor: Actor) -> Result<Permit<A>, Denial> {
     let permit = |tenant| Ok(Permit { actor, tenant, act: PhantomData });
     let peer = match &actor {
         Actor::Hub(tenant, _) if A::HUB => return permit(*tenant),
-        Actor::Hub(..) => return deny("a person or a token"),
+        Actor::Claimant(tenant, _) if A::CLAIMANT => return permit(*tenant),
+        Actor::Hub(..) | Actor::Claimant(..) => return deny("a person or a token"),
         Actor::Peer(peer) => peer,
     };
     let Some(tenant) = peer.tenant() else { return deny("a signed-in person or a token") };
@@ -111,7 +118,10 @@ pub fn authorise<A: Action>(actor: Actor) -> Result<Permit<A>, Denial> {
             None => deny("a person: tokens can't do this"),
         };
     }
-    deny("a signed-in person or a token")
+    match peer.device() {
+        Some(_) if A::DEVICE => permit(tenant),
+        Some(_) | None => deny("a signed-in person or a token"),
+    }
 }
 
 fn scope_needed(word: &str) -> &'static str {

@@ -245,7 +245,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let (link, shard) = (&self.link, &self.shard);
         match event {
             Event::Connect(connect) => {
-                if let Err(Refusal { fault, reason }) = self.admit(connect.client_id, now) {
+                if let Err(Refusal { fault, reason, .. }) = self.admit(connect.client_id, now) {
                     let state = &mut *link.state.borrow_mut();
                     let (code, text) = (reasons::connack(fault), Some(&*reason));
                     let closed = state.server.refuse(code, "refused", fault, text, &mut state.out);

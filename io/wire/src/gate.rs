@@ -1,6 +1,8 @@
-use std::{borrow::Cow, task::Waker};
+use std::task::Waker;
 
-use hedgerow_base::{Fault, Timestamp};
+use hedgerow_base::Timestamp;
+use hedgerow_plane::{Admitted, Plane};
+pub use hedgerow_plane::{Durability, Message, Outcome, Published, Refusal, Ticket, Verdict};
 use hedgerow_policy::Peer;
 
 /// What the driver asks of the data plane. Everything is answered at once from memory: no call waits.
@@ -53,70 +55,46 @@ pub trait Gate: Clone + Send + 'static {
     fn wake_on_next(&self, waker: &Waker);
 }
 
-/// A message to be decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// Where to.
-    pub topic: &'a str,
-    /// What.
-    pub payload: &'a [u8],
-    /// Whether the sender waits for an acknowledgement.
-    pub needs_ack: bool,
-    /// Whether it asks to be kept for later subscribers.
-    pub retain: bool,
-}
+impl Gate for Plane {
+    type Admitted = Admitted;
 
-/// What was decided about a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// Hand it to subscribers.
-    pub route: bool,
-    /// What to tell the sender, and when.
-    pub outcome: Outcome,
-}
+    fn admit(&self, peer: Peer, now: Timestamp) -> Result<Admitted, Refusal> {
+        self.admit(peer, now)
+    }
 
-/// What to tell the sender of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing to wait for: acknowledge at once.
-    Done,
-    /// Acknowledge when this ticket is stored.
-    Pending(Ticket),
-    /// Not taken.
-    Refused(Refusal),
-}
+    fn revision(&self) -> u64 {
+        self.revision()
+    }
 
-/// A no, with its reason for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of outcome.
-    pub fault: Fault,
-    /// Says what to do.
-    pub reason: Cow<'static, str>,
-}
+    fn rejudge(&self, session: &mut Admitted, now: Timestamp) -> Verdict {
+        self.rejudge(session, now)
+    }
 
-/// The place of a message in the journal; tickets grow, and are committed in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
+    fn publish(&self, session: &Admitted, message: Message<'_>, now: Timestamp) -> Published {
+        self.publish(session, message, now)
+    }
 
-/// What became of a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Not committed yet.
-    Waiting,
-    /// It survives a power cut.
-    Stored,
-    /// It could not be stored.
-    Failed,
-}
+    fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
+        self.subscribe(session, filter)
+    }
 
-/// What a second judgement of an open session came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// As before.
-    Unchanged,
-    /// It may do less now: subscriptions are asked for again, deliveries one by one.
-    Narrowed,
-    /// It is over.
-    Ended(Refusal),
+    fn may_receive(&self, session: &Admitted, topic: &str) -> bool {
+        self.may_receive(session, topic)
+    }
+
+    fn connected(&self, session: &Admitted, client_id: &str, now: Timestamp) {
+        self.connected(session, client_id, now);
+    }
+
+    fn disconnected(&self, session: &Admitted, client_id: &str, why: &'static str, now: Timestamp) {
+        self.disconnected(session, client_id, why, now);
+    }
+
+    fn durability(&self, ticket: Ticket) -> Durability {
+        self.commits().state(ticket)
+    }
+
+    fn wake_on_next(&self, waker: &Waker) {
+        self.commits().wake_on_next(waker);
+    }
 }

@@ -36,6 +36,7 @@ mod reasons;
 mod router;
 mod sessions;
 mod shard;
+mod tls;
 
 use std::{
     io,
@@ -55,6 +56,7 @@ pub use counters::Counters;
 pub use error::Error;
 pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
 pub use listen::Door;
+pub use tls::TlsDoor;
 
 use counters::{Ledger, ShardCounts};
 use directory::{Directory, Interest};

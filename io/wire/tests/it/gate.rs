@@ -33,7 +33,7 @@ pub(crate) struct Session {
 }
 
 pub(crate) fn refusal(fault: Fault) -> Refusal {
-    Refusal { fault, reason: "the test says no".into() }
+    Refusal { fault, reason: "the test says no".into(), word: "test" }
 }
 
 impl TestGate {

@@ -1,0 +1,87 @@
+//! The command line as typed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Connected devices, from the first key to the last erased byte.
+#[derive(Debug, Parser)]
+#[command(name = "hedgerow", version, propagate_version = true)]
+pub(crate) struct Args {
+    /// Where the hub keeps its data [default: the user's data directory]
+    #[arg(long, global = true, value_name = "DIR", env = "HEDGEROW_DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the hub
+    ///
+    /// Example: hedgerow up --with-agent
+    Up(Up),
+    /// Run this machine's own device (started by `up --with-agent`)
+    #[command(hide = true)]
+    ThisDevice(ThisDevice),
+}
+
+/// How the hub starts.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Up {
+    /// Enrol this machine as the first device and run its agent
+    #[arg(long)]
+    pub(crate) with_agent: bool,
+    /// For people and applications: UI and API over HTTPS
+    #[arg(long, value_name = "ADDR", default_value = "[::]:8443")]
+    pub(crate) https: SocketAddr,
+    /// For devices: EST, revocation list, checkpoints over HTTPS
+    #[arg(long, value_name = "ADDR", default_value = "[::]:8444")]
+    pub(crate) devices: SocketAddr,
+    /// For devices: MQTT over TLS
+    #[arg(long, value_name = "ADDR", default_value = "[::]:8883")]
+    pub(crate) mqtts: SocketAddr,
+    /// For the first sign-in: the same UI over HTTP, on loopback only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) local: SocketAddr,
+    /// Another name or address by which devices and people reach this hub; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The file that seals the hub's keys, outside the data directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seal_file: Option<PathBuf>,
+    /// A file with the passphrase that seals the hub's keys
+    #[arg(long, value_name = "FILE", conflicts_with = "seal_file")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) insecure_mqtt: Option<SocketAddr>,
+}
+
+/// How this machine's own device runs. The claim code comes by standard input.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ThisDevice {
+    /// The hub
+    #[arg(long)]
+    pub(crate) hub: String,
+    /// Where the device's state is
+    #[arg(long)]
+    pub(crate) state: PathBuf,
+    /// The file that seals the device's key
+    #[arg(long)]
+    pub(crate) seal: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,30 @@
+//! `hedgerow`: the hub and the operator's command line.
+
+mod args;
+mod paths;
+mod this_device;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.command {
+        Command::Up(up) => up::run(args.data, up),
+        Command::ThisDevice(options) => this_device::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hedgerow: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The listeners.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use hedgerow_api::{
+    devices::{self, Devices},
+    serve_tls,
+};
+use hedgerow_base::TenantId;
+use hedgerow_listen::{
+    limits::HTTPS_CONNECTIONS_MAX,
+    server::{ClientCertificates, Door, Handshakes, Slot, config},
+};
+use hedgerow_plane::Plane;
+use hedgerow_policy::Witness;
+use hedgerow_tlog::Note;
+use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{Problem, hub::Hub};
+use crate::args::Up;
+
+/// What listens.
+pub(super) struct Doors {
+    pub(super) devices: SocketAddr,
+    pub(super) mqtts: SocketAddr,
+    pub(super) local: SocketAddr,
+    name: String,
+    wire: Wire<Plane>,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+}
+
+pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
+    let (stop, _) = watch::channel(false);
+    let slot = Slot::new(&hub.identity);
+    let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
+    let mut serving = Vec::new();
+
+    let wire =
+        Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
+    let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
+    let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
+    if let Some(address) = up.insecure_mqtt {
+        let tester = Witness::of_a_proof().loopback_tester();
+        let address = wire.listen_insecure(address, tester)?;
+        tracing::warn!(
+            "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
+        );
+    }
+
+    let door = listen(up.devices).await?;
+    let devices = door.address()?;
+    let tls = config(slot, ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
+    let router = devices::router(Arc::new(Devices {
+        control: Arc::clone(&hub.control),
+        root: hub.authority.root.clone(),
+        issuing: hub.authority.issuing.clone(),
+        revocation: Arc::clone(&hub.revocation),
+        size_of,
+        log_key: *hub.notary.public_key(),
+        mqtts_port: mqtts.port(),
+    }));
+    let stopped = told(&stop);
+    serving.push(tokio::spawn(serve_tls(
+        door,
+        Handshakes::new(tls),
+        router,
+        TenantId::FIRST,
+        stopped,
+    )));
+
+    let name = hub.names.outer().to_owned();
+    Ok(Doors { devices, mqtts, local: up.local, name, wire, stop, serving })
+}
+
+/// One shard a core.
+fn shards() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.min(SHARDS_MAX)
+}
+
+fn listen_mqtt(
+    wire: &Wire<Plane>,
+    address: SocketAddr,
+    door: TlsDoor,
+) -> Result<SocketAddr, hedgerow_wire::Error> {
+    match wire.listen(address, door.clone()) {
+        Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
+            wire.listen(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()), door)
+        }
+        listened => listened,
+    }
+}
+
+/// Listens; where the system has no IPv6, `[::]` means every IPv4 address.
+async fn listen(address: SocketAddr) -> Result<Door, Problem> {
+    match Door::open(address, HTTPS_CONNECTIONS_MAX).await {
+        Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
+            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            Door::open(v4, HTTPS_CONNECTIONS_MAX).await
+        }
+        opened => opened,
+    }
+    .map_err(|error| format!("{address} can't be listened on: {error}").into())
+}
+
+fn told(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + use<> {
+    let mut stop = stop.subscribe();
+    async move {
+        let _ = stop.wait_for(|is_told| *is_told).await;
+    }
+}
+
+/// The size that a checkpoint of ours speaks of: its second line.
+fn size_of(note: &Note) -> Option<u64> {
+    note.as_str().lines().nth(1)?.parse().ok()
+}
+
+impl Doors {
+    /// Where devices of other machines reach the hub.
+    pub(super) fn announce(&self) {
+        println!("hedgerow is up");
+        println!("  devices enrol at     https://{}:{}", self.name, self.devices.port());
+        println!("  devices publish to   mqtts://{}:{}", self.name, self.mqtts.port());
+    }
+
+    pub(super) async fn close(self) {
+        let _ = self.stop.send(true);
+        let _ = tokio::task::spawn_blocking(move || self.wire.stop()).await;
+        for serving in self.serving {
+            let _ = serving.await;
+        }
+    }
+}

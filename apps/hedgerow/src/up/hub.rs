@@ -1,0 +1,162 @@
+//! The hub's parts, put together.
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use hedgerow_api::RevocationList;
+use hedgerow_base::{Secret, TenantId};
+use hedgerow_control::{Authority, Control, Ctx, ports::Random};
+use hedgerow_identity::{Name, authority};
+use hedgerow_keys::{
+    Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
+};
+use hedgerow_listen::{HandshakeKey, Identity, server::now};
+use hedgerow_plane::{LocalBus, Plane};
+use hedgerow_policy::{Actor, Overlay};
+use hedgerow_store::{ControlStore, MasterKey, ReadingsStore, readings::system_clock};
+
+use super::{
+    Problem,
+    doors::Doors,
+    herald::{Messenger, Profiles},
+    names::Names,
+    notices,
+};
+use crate::args::Up;
+
+/// Everything that serves have in common.
+pub(super) struct Hub {
+    pub(super) control: Arc<Control>,
+    pub(super) plane: Plane,
+    pub(super) bus: Arc<LocalBus>,
+    pub(super) readings: ReadingsStore,
+    pub(super) notary: Arc<Notary>,
+    pub(super) revocation: Arc<RevocationList>,
+    pub(super) authority: Authority,
+    pub(super) identity: Identity,
+    pub(super) names: Names,
+}
+
+impl Hub {
+    /// Opens everything; at the first start it is made.
+    pub(super) async fn open(data: &Path, sealing: SealingKey, up: &Up) -> Result<Self, Problem> {
+        let sealing = Arc::new(sealing);
+        let directory = data.join("keys");
+        let keys = Arc::new(Keys::new(&directory, Arc::clone(&sealing)));
+        let log_key = LogKey::open_or_make(&KeyFile::new(&directory, "log"), &sealing)?;
+        let root = keys.key("root")?;
+        let hub: String = hedgerow_onboarding::ClaimCode::hub_fingerprint(root.spki())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let notary = Arc::new(Notary::new(log_key, hub));
+        let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
+        let master = master_key(&directory, &sealing)?;
+        let readings = ReadingsStore::open(data, master, system_clock()).await?;
+        let bus = Arc::new(LocalBus::default());
+        let (queue, waiting) = notices::queue();
+        let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
+        let revocation = Arc::new(RevocationList::default());
+        let messenger = Arc::new(Messenger {
+            store: Arc::clone(&store) as _,
+            plane: plane.clone(),
+            profiles: Profiles::built_in()?,
+            revocation: Arc::clone(&revocation),
+            overlay: Arc::new(Overlay::default()),
+            ready: OnceLock::new(),
+        });
+        let control = Arc::new(Control::new(
+            store,
+            Arc::clone(&keys) as _,
+            Arc::new(SystemRandom),
+            Arc::new(Argon2id::default()),
+            Arc::clone(&messenger) as _,
+        ));
+        let names = Names::find(&up.names);
+        let authority = authority(&control, &names).await?;
+        messenger.fill().await?;
+        tokio::spawn(waiting.carry(Arc::clone(&control)));
+        let identity = identity(&keys, &authority)?;
+        write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
+        Ok(Self { control, plane, bus, readings, notary, revocation, authority, identity, names })
+    }
+
+    /// Prints the one-time link while nobody can sign in, and makes the token of this machine.
+    pub(super) async fn announce_sign_in(&self, data: &Path, doors: &Doors) -> Result<(), Problem> {
+        let ctx = Ctx::new(Actor::Hub(TenantId::FIRST, "start"), now());
+        let token = secret();
+        self.control.create_machine_token(&ctx, digest(&token)).await?;
+        write_durably(&data.join("admin.token"), format!("{token}\n").as_bytes())?;
+        let link = secret();
+        if self.control.first_link(&ctx, digest(&link)).await? {
+            println!("\n  Sign in here, once, within 15 minutes:");
+            println!("  http://localhost:{}/sign-in#{link}\n", doors.local.port());
+        } else {
+            println!("\n  Sign in at http://localhost:{}\n", doors.local.port());
+        }
+        Ok(())
+    }
+
+    /// Lets what waits reach the disk.
+    pub(super) async fn close(self) {
+        if let Err(error) = self.readings.close().await {
+            tracing::warn!(%error, "the readings' store did not close well; its journal is replayed");
+        }
+    }
+}
+
+/// 256 random bits as text, for links, cookies and tokens.
+fn secret() -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let mut bytes = [0; 32];
+    SystemRandom.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn master_key(directory: &Path, sealing: &SealingKey) -> Result<MasterKey, Problem> {
+    let file = KeyFile::new(directory, "telemetry");
+    let bytes: [u8; 32] = match file.read(sealing)? {
+        Some(bytes) => bytes.as_slice().try_into()?,
+        None => {
+            let fresh = SystemRandom.bytes()?;
+            file.write(sealing, &fresh)?;
+            fresh
+        }
+    };
+    Ok(MasterKey::new(&Secret::new(bytes))?)
+}
+
+async fn authority(control: &Control, names: &Names) -> Result<Authority, Problem> {
+    let ctx = Ctx::new(Actor::Hub(TenantId::FIRST, "start"), now());
+    let hosts = names.hosts.iter().cloned().map(Name::Dns);
+    let addresses = names.addresses.iter().copied().map(Name::Ip);
+    let wanted: Vec<Name> = hosts.chain(addresses).collect();
+    let is_stale = |der: &[u8]| match authority::read(der) {
+        Some((life, has)) => authority::server_is_stale(life, &has, &wanted, ctx.now),
+        None => true,
+    };
+    let reached_by = (names.hosts.as_slice(), names.addresses.as_slice());
+    Ok(control.authority(&ctx, "Hedgerow", reached_by, is_stale).await?)
+}
+
+/// The hub as a TLS server: leaf, issuing CA and root, so that a device can find the root by its hash.
+fn identity(keys: &Arc<Keys>, authority: &Authority) -> Result<Identity, Problem> {
+    let key = keys.key("server")?;
+    let spki = key.spki().to_vec();
+    let sign = move |message: &[u8]| key.sign(message).map_err(|error| error.to_string());
+    let chain = vec![authority.server.clone(), authority.issuing.clone(), authority.root.clone()];
+    Ok(Identity { chain, key: HandshakeKey::new(spki, sign) })
+}
+
+/// A certificate as PEM (RFC 7468).
+pub(super) fn pem(der: &[u8]) -> String {
+    let body = hedgerow_onboarding::est::to_body(der);
+    format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
+}

@@ -1,0 +1,64 @@
+//! `hedgerow up`: from an empty directory to a hub that takes devices.
+//!
+//! 1. Find the sealing key, and say which it is.
+//! 2. Open keys, stores and control plane; make the CA at the first start.
+//! 3. Open the doors.
+//! 4. Say where they are, and how to sign in.
+//! 5. With `--with-agent`: claim this machine and start its agent.
+//! 6. Serve until told to stop.
+
+mod doors;
+mod first_device;
+mod herald;
+mod hub;
+mod names;
+mod notices;
+mod seal;
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{args::Up, paths};
+
+type Problem = Box<dyn std::error::Error>;
+
+/// Starts the hub and serves until SIGINT or SIGTERM.
+pub(crate) fn run(data: Option<PathBuf>, up: Up) -> Result<(), Problem> {
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(paths::data(data), up))
+}
+
+fn log() {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_from_env("HEDGEROW_LOG").unwrap_or_else(|_| "info".into());
+    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+async fn serve(data: PathBuf, up: Up) -> Result<(), Problem> {
+    std::fs::create_dir_all(&data)?;
+    let sealing = seal::find(&data, &up)?;
+    eprintln!("keys are sealed with {}", sealing.source());
+    let hub = hub::Hub::open(&data, sealing, &up).await?;
+    let doors = doors::open(&hub, &up).await?;
+    doors.announce();
+    hub.announce_sign_in(&data, &doors).await?;
+    let mut device = None;
+    if up.with_agent {
+        device = Some(first_device::start(&hub, &data, &doors).await?);
+    }
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    eprintln!("stopping");
+    if let Some(device) = device {
+        device.stop().await;
+    }
+    doors.close().await;
+    hub.close().await;
+    Ok(())
+}

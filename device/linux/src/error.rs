@@ -1,0 +1,73 @@
+use std::{fmt, io, path::PathBuf};
+
+use hedgerow_keys::KeyError;
+use hedgerow_listen::client::ConnectError;
+
+/// Why the agent can't go on.
+#[derive(Debug)]
+pub enum AgentError {
+    /// A hub's address that is none.
+    Address(String),
+    /// A file could not be read or written.
+    File(PathBuf, io::Error),
+    /// The key can't be used.
+    Key(KeyError),
+    /// The hub can't be reached, or is another one.
+    Connect(ConnectError),
+    /// The hub answered with a refusal; its words.
+    Refused(u16, String),
+    /// The hub's answer makes no sense.
+    Answer(&'static str),
+    /// It is not enrolled yet.
+    NotEnrolled,
+    /// It is enrolled already.
+    AlreadyEnrolled(String),
+    /// The connection was lost.
+    Lost(String),
+    /// The hub's audit log is not the one that was seen before.
+    HistoryChanged(String),
+    /// The kernel refused the sandbox.
+    Sandbox(String),
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(what) => {
+                write!(f, "{what} is not a hub's address; write https://host:8444")
+            }
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Key(error) => error.fmt(f),
+            Self::Connect(error) => error.fmt(f),
+            Self::Refused(status, words) => {
+                write!(f, "the hub refused ({status}): {}", words.trim())
+            }
+            Self::Answer(what) => write!(f, "the hub's answer can't be understood: {what}"),
+            Self::NotEnrolled => f.write_str(
+                "this device is not enrolled; run `hedgerow-agent enroll --hub URL --claim CODE`",
+            ),
+            Self::AlreadyEnrolled(hub) => {
+                write!(f, "this device is enrolled at {hub}; remove its state to start anew")
+            }
+            Self::Lost(why) => write!(f, "the connection was lost: {why}"),
+            Self::HistoryChanged(why) => {
+                write!(f, "the hub's audit log is not to be trusted: {why}")
+            }
+            Self::Sandbox(why) => write!(f, "the sandbox could not be set up: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for AgentError {}
+
+impl From<KeyError> for AgentError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
+    }
+}
+
+impl From<ConnectError> for AgentError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(error)
+    }
+}

@@ -1,0 +1,118 @@
+//! The hub's own certificates: root CA, issuing CA, TLS server.
+
+use std::net::IpAddr;
+
+use hedgerow_base::Timestamp;
+use hedgerow_onboarding::renewal;
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+
+use crate::{
+    CertificatePlan, Issuer, Name, Serial, Usage,
+    limits::{BACKDATE_MS, ISSUING_CA_LIFE_MS, ROOT_CA_LIFE_MS, SERVER_LIFE_MS},
+};
+
+/// Plans the root CA for a key.
+#[must_use]
+pub fn root(key: Vec<u8>, hub: &str, serial: Serial, now: Timestamp) -> CertificatePlan {
+    CertificatePlan {
+        serial,
+        subject: format!("{hub} root CA"),
+        names: Vec::new(),
+        key,
+        not_before: now.plus_ms(-BACKDATE_MS),
+        not_after: now.plus_ms(ROOT_CA_LIFE_MS),
+        usage: Usage::RootCa,
+        issuer: Issuer::Root,
+    }
+}
+
+/// Plans the issuing CA for a key.
+#[must_use]
+pub fn issuing(key: Vec<u8>, hub: &str, serial: Serial, now: Timestamp) -> CertificatePlan {
+    CertificatePlan {
+        subject: format!("{hub} issuing CA"),
+        not_after: now.plus_ms(ISSUING_CA_LIFE_MS),
+        usage: Usage::IssuingCa,
+        ..root(key, hub, serial, now)
+    }
+}
+
+/// Plans the server certificate for a key and the names that clients reach the hub by.
+#[must_use]
+pub fn server(
+    key: Vec<u8>,
+    hosts: &[String],
+    addresses: &[IpAddr],
+    serial: Serial,
+    now: Timestamp,
+) -> CertificatePlan {
+    let dns = hosts.iter().cloned().map(Name::Dns);
+    let ips = addresses.iter().copied().map(Name::Ip);
+    CertificatePlan {
+        serial,
+        subject: hosts.first().cloned().unwrap_or_else(|| "hedgerow".into()),
+        names: dns.chain(ips).collect(),
+        key,
+        not_before: now.plus_ms(-BACKDATE_MS),
+        not_after: now.plus_ms(SERVER_LIFE_MS),
+        usage: Usage::Server,
+        issuer: Issuer::Issuing,
+    }
+}
+
+/// From when to when a certificate is valid, and the names that it has; `None` when it can't be read.
+#[must_use]
+pub fn read(der: &[u8]) -> Option<((Timestamp, Timestamp), Vec<Name>)> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let moment = |time: ASN1Time| Timestamp::from_secs(time.timestamp());
+    let validity = certificate.validity();
+    let life = (moment(validity.not_before), moment(validity.not_after));
+    let names = match certificate.subject_alternative_name().ok()? {
+        Some(names) => names.value.general_names.iter().filter_map(name).collect(),
+        None => Vec::new(),
+    };
+    Some((life, names))
+}
+
+fn name(name: &GeneralName<'_>) -> Option<Name> {
+    match name {
+        GeneralName::DNSName(host) => Some(Name::Dns((*host).into())),
+        GeneralName::URI(uri) => Some(Name::Uri((*uri).into())),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+            .ok()
+            .map(Name::Ip),
+        _ => None,
+    }
+}
+
+/// Whether the server certificate has to be made anew: it is due, or the hub got another name.
+#[must_use]
+pub fn server_is_stale(
+    (not_before, not_after): (Timestamp, Timestamp),
+    names: &[Name],
+    wanted: &[Name],
+    now: Timestamp,
+) -> bool {
+    now >= renewal::due(not_before, not_after) || wanted.iter().any(|name| !names.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    #[test]
+    fn a_server_certificate_is_stale_when_due_or_when_a_name_is_missing() {
+        let hosts = ["hub.local".to_string()];
+        let plan = server(vec![], &hosts, &[], Serial::from_random([0; 16]), NOW);
+        let life = (plan.not_before, plan.not_after);
+        assert!(!server_is_stale(life, &plan.names, &plan.names, NOW));
+        assert!(!server_is_stale(life, &plan.names, &[], NOW));
+        let more = [plan.names.clone(), vec![Name::Dns("new.local".into())]].concat();
+        assert!(server_is_stale(life, &plan.names, &more, NOW));
+        assert!(server_is_stale(life, &plan.names, &plan.names, NOW.plus_ms(SERVER_LIFE_MS)));
+    }
+}

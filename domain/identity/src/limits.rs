@@ -1,0 +1,25 @@
+//! Limits and lifetimes of identity.
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// How long a device's certificate lives.
+pub const DEVICE_LIFE_MS: i64 = 30 * DAY_MS;
+/// How long the hub's server certificate lives.
+pub const SERVER_LIFE_MS: i64 = 90 * DAY_MS;
+/// How long the issuing CA lives.
+pub const ISSUING_CA_LIFE_MS: i64 = 5 * 365 * DAY_MS;
+/// How long the root CA lives.
+pub const ROOT_CA_LIFE_MS: i64 = 20 * 365 * DAY_MS;
+/// How far certificates are dated back, for clocks that run behind ours.
+pub const BACKDATE_MS: i64 = 5 * 60_000;
+/// How long a claim code works, unless the caller asks for less.
+pub const CLAIM_LIFE_MS: i64 = DAY_MS;
+/// The longest life of a claim code that can be asked for.
+pub const CLAIM_LIFE_MS_MAX: i64 = 30 * DAY_MS;
+/// How long a revocation list is good for; it is made anew at half of that and at every revocation.
+pub const CRL_LIFE_MS: i64 = DAY_MS;
+/// Bytes of a certification request.
+pub const REQUEST_BYTES_MAX: usize = 4096;
+/// Claim codes open at the same time in a tenant.
+pub const CLAIMS_OPEN_MAX: usize = 10_000;

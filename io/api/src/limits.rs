@@ -1,0 +1,18 @@
+//! Limits of HTTP.
+
+use std::time::Duration;
+
+/// Bytes of a request's body, unless a route says otherwise.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long a client may take to send a request's head.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
+/// Bytes of a request's head.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How long a request may take from head to answer.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Streams of one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 64;
+/// How long open requests may go on after the hub was told to stop.
+pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a revocation list is given out before it is made anew.
+pub const CRL_KEEP_MS: i64 = 3_600_000;

@@ -1,0 +1,78 @@
+use std::{future::Future, net::SocketAddr};
+
+use axum::{Extension, Router};
+use hedgerow_base::TenantId;
+use hedgerow_listen::server::{Door, Handshakes, channel_binding, peer};
+use hedgerow_policy::Peer;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{pin, select, time::timeout};
+
+use crate::limits::{HEAD_BYTES_MAX, HEAD_TIME_MAX, STOP_TIME_MAX, STREAMS_MAX};
+
+/// What a connection has proven, for its handlers.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The device whose certificate it showed.
+    pub peer: Option<Peer>,
+    /// Base64 of its TLS exporter.
+    pub binding: String,
+    /// From where.
+    pub from: SocketAddr,
+}
+
+fn http() -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+    http
+}
+
+/// Serves `router` over TLS until `stop` is ready, then lets open requests end.
+pub async fn serve_tls(
+    door: Door,
+    handshakes: Handshakes,
+    router: Router,
+    tenant: TenantId,
+    stop: impl Future<Output = ()>,
+) {
+    let open = GracefulShutdown::new();
+    pin!(stop);
+    loop {
+        let arrival = select! {
+            arrival = door.next() => arrival,
+            () = &mut stop => break,
+        };
+        let (handshakes, router, watcher) = (handshakes.clone(), router.clone(), open.watcher());
+        tokio::spawn(async move {
+            let from = arrival.from;
+            let tls = match handshakes.shake(arrival.stream).await {
+                Ok(tls) => tls,
+                Err(error) => {
+                    tracing::debug!(%error, "a handshake failed");
+                    return;
+                }
+            };
+            let connection = tls.get_ref().1;
+            let Some(binding) = channel_binding(connection) else { return };
+            let caller = Caller { peer: peer(connection, tenant), binding, from };
+            let service = TowerToHyperService::new(router.layer(Extension(caller)));
+            let http = http();
+            let serving = http.serve_connection_with_upgrades(TokioIo::new(tls), service);
+            if let Err(error) = watcher.watch(serving.into_owned()).await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(arrival.place);
+        });
+    }
+    let _ = timeout(STOP_TIME_MAX, open.shutdown()).await;
+}

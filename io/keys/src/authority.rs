@@ -1,0 +1,255 @@
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_control::{
+    Failure,
+    ports::{Pending, Signer},
+};
+use hedgerow_identity::{
+    CertificatePlan, Issuer as By, Name, Usage,
+    revocation::{CrlPlan, Reason},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
+    RevocationReason, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
+    SubjectPublicKeyInfo,
+};
+use time::OffsetDateTime;
+
+use crate::{EcKey, KeyError, KeyFile, SealingKey};
+
+/// The certificate authority: its keys in sealed files, its signatures.
+pub struct Authority {
+    directory: PathBuf,
+    sealing: Arc<SealingKey>,
+    keys: Mutex<BTreeMap<&'static str, Arc<EcKey>>>,
+}
+
+impl Authority {
+    /// Keys in `directory`, sealed with `sealing`.
+    #[must_use]
+    pub fn new(directory: &Path, sealing: Arc<SealingKey>) -> Self {
+        Self { directory: directory.into(), sealing, keys: Mutex::default() }
+    }
+
+    /// The key of a kind, made at the first call.
+    ///
+    /// # Errors
+    /// When its file can't be used.
+    pub fn key(&self, kind: &'static str) -> Result<Arc<EcKey>, KeyError> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys.get(kind) {
+            return Ok(Arc::clone(key));
+        }
+        let key = EcKey::open_or_make(&KeyFile::new(&self.directory, kind), &self.sealing)?;
+        Ok(Arc::clone(keys.entry(kind).or_insert(Arc::new(key))))
+    }
+
+    fn issue(&self, plan: &CertificatePlan, issuer: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        let params = params(plan)?;
+        let certificate = match plan.issuer {
+            By::Root if issuer.is_none() => params.self_signed(&Hand(self.key("root")?)),
+            By::Root | By::Issuing => {
+                let kind = if plan.issuer == By::Root { "root" } else { "issuing" };
+                let der = issuer.ok_or_else(|| broken("an issuer's certificate is missing"))?;
+                let issuer = Issuer::from_ca_cert_der(&der.into(), Hand(self.key(kind)?));
+                let key = SubjectPublicKeyInfo::from_der(&plan.key).map_err(broken)?;
+                params.signed_by(&key, &issuer.map_err(broken)?)
+            }
+        };
+        Ok(certificate.map_err(broken)?.der().to_vec())
+    }
+
+    fn list(&self, plan: &CrlPlan, issuer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let issuer = Issuer::from_ca_cert_der(&issuer.into(), Hand(self.key("issuing")?));
+        let revoked = plan.revoked.iter().map(|one| {
+            Ok(RevokedCertParams {
+                serial_number: SerialNumber::from_slice(one.serial.as_bytes()),
+                revocation_time: moment(one.at)?,
+                reason_code: reason(one.reason),
+                invalidity_date: None,
+            })
+        });
+        let params = CertificateRevocationListParams {
+            this_update: moment(plan.this_update)?,
+            next_update: moment(plan.next_update)?,
+            crl_number: SerialNumber::from_slice(&plan.number.to_be_bytes()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect::<Result<_, Failure>>()?,
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&issuer.map_err(broken)?).map_err(broken)?;
+        Ok(list.der().to_vec())
+    }
+}
+
+impl Signer for Authority {
+    fn public_key(&self, kind: &'static str) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { Ok(self.key(kind)?.spki().to_vec()) })
+    }
+
+    fn certificate(&self, plan: CertificatePlan, issuer: Option<Vec<u8>>) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { self.issue(&plan, issuer) })
+    }
+
+    fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { self.list(&plan, issuer) })
+    }
+}
+
+fn params(plan: &CertificatePlan) -> Result<CertificateParams, Failure> {
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(plan.serial.as_bytes()));
+    params.not_before = moment(plan.not_before)?;
+    params.not_after = moment(plan.not_after)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, plan.subject.as_str());
+    params.use_authority_key_identifier_extension = true;
+    params.subject_alt_names = plan.names.iter().map(san).collect::<Result<_, _>>()?;
+    let ca = |below| IsCa::Ca(BasicConstraints::Constrained(below));
+    let signs = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params.is_ca, params.key_usages, params.extended_key_usages) = match plan.usage {
+        Usage::RootCa => (ca(1), signs, vec![]),
+        Usage::IssuingCa => (ca(0), signs, vec![]),
+        Usage::Server => (
+            IsCa::ExplicitNoCa,
+            vec![KeyUsagePurpose::DigitalSignature],
+            vec![ExtendedKeyUsagePurpose::ServerAuth],
+        ),
+        Usage::Device => (
+            IsCa::ExplicitNoCa,
+            vec![KeyUsagePurpose::DigitalSignature],
+            vec![ExtendedKeyUsagePurpose::ClientAuth],
+        ),
+    };
+    Ok(params)
+}
+
+fn san(name: &Name) -> Result<SanType, Failure> {
+    Ok(match name {
+        Name::Uri(uri) => SanType::URI(uri.as_str().try_into().map_err(broken)?),
+        Name::Dns(host) => SanType::DnsName(host.as_str().try_into().map_err(broken)?),
+        Name::Ip(address) => SanType::IpAddress(*address),
+    })
+}
+
+fn moment(at: Timestamp) -> Result<OffsetDateTime, Failure> {
+    OffsetDateTime::from_unix_timestamp(at.as_secs()).map_err(broken)
+}
+
+const fn reason(reason: Reason) -> Option<RevocationReason> {
+    match reason {
+        // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
+        Reason::Unspecified => None,
+        Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
+        Reason::Superseded => Some(RevocationReason::Superseded),
+        Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Fault::Broken, format!("a certificate could not be made: {error}"))
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::new(error.fault(), error.to_string())
+    }
+}
+
+/// A key as rcgen wants to hold it.
+struct Hand(Arc<EcKey>);
+
+impl PublicKeyData for Hand {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.point()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Hand {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.0.sign(message).map_err(|_| rcgen::Error::RemoteKeyError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_identity::{Serial, authority, limits::DEVICE_LIFE_MS, revocation};
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    use x509_parser::revocation_list::CertificateRevocationList;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn made() -> (tempfile::TempDir, Authority, Vec<u8>, Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let sealing = SealingKey::from_file(&directory.path().join("elsewhere/seal")).unwrap();
+        let ca = Authority::new(directory.path(), Arc::new(sealing));
+        let serial = |n| Serial::from_random([n; 16]);
+        let key = |kind| ca.key(kind).unwrap().spki().to_vec();
+        let plan = authority::root(key("root"), "hub", serial(1), NOW);
+        let root = ca.issue(&plan, None).unwrap();
+        let plan = authority::issuing(key("issuing"), "hub", serial(2), NOW);
+        let issuing = ca.issue(&plan, Some(root.clone())).unwrap();
+        (directory, ca, root, issuing)
+    }
+
+    fn device_plan(key: Vec<u8>) -> CertificatePlan {
+        CertificatePlan {
+            serial: Serial::from_random([3; 16]),
+            subject: "dev".into(),
+            names: vec![Name::Uri("urn:hedgerow:device:x".into())],
+            key,
+            not_before: NOW,
+            not_after: NOW.plus_ms(DEVICE_LIFE_MS),
+            usage: Usage::Device,
+            issuer: By::Issuing,
+        }
+    }
+
+    #[test]
+    fn the_chain_holds_from_root_to_device() {
+        let (_directory, ca, root, issuing) = made();
+        let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
+        let device = ca.issue(&plan, Some(issuing.clone())).unwrap();
+        let read = |der| X509Certificate::from_der(der).unwrap().1;
+        let (root, issuing, device) = (read(&root), read(&issuing), read(&device));
+        root.verify_signature(None).unwrap();
+        issuing.verify_signature(Some(root.public_key())).unwrap();
+        device.verify_signature(Some(issuing.public_key())).unwrap();
+        assert!(device.verify_signature(Some(root.public_key())).is_err());
+        assert!(issuing.is_ca() && !device.is_ca());
+        assert_eq!(device.raw_serial(), plan.serial.as_bytes());
+        let usage = device.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth);
+    }
+
+    #[test]
+    fn the_list_names_what_was_revoked() {
+        let (_directory, ca, _, issuing) = made();
+        let serial = Serial::from_random([3; 16]);
+        let revoked = revocation::Revoked {
+            serial,
+            at: NOW,
+            reason: Reason::CessationOfOperation,
+            not_after: NOW.plus_ms(1000),
+        };
+        let list = ca.list(&revocation::list([revoked], 7, NOW), issuing.clone()).unwrap();
+        let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
+        let (_, issuing) = X509Certificate::from_der(&issuing).unwrap();
+        list.verify_signature(issuing.public_key()).unwrap();
+        let one = list.iter_revoked_certificates().next().unwrap();
+        assert_eq!(one.raw_serial(), serial.as_bytes());
+        assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+    }
+}

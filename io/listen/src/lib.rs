@@ -1,0 +1,29 @@
+//! Connections and who is at their other end.
+//!
+//! The client half ([`client`]) is what a device needs: TLS 1.3 to a hub that is known by its root, or,
+//! at the first contact, by the fingerprint in a claim code. The server half (feature `server`) is the
+//! only maker of proven [`Peer`](hedgerow_policy::Peer)s: it takes connections with limits at the door,
+//! verifies client certificates and says whose they are.
+//!
+//! TLS is rustls with aws-lc-rs, 1.3 only, X25519MLKEM768 first. Revocation is not judged here: a revoked
+//! certificate of ours passes TLS, so that it can be refused with a reason.
+
+pub mod client;
+mod identity;
+pub mod limits;
+#[cfg(feature = "server")]
+pub mod server;
+mod spki;
+
+pub use identity::{HandshakeKey, Identity};
+pub use spki::certificate_key;
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+/// The one cryptographic provider of the product.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}

@@ -1,0 +1,230 @@
+//! The hub's side: sockets, handshakes, peers.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hedgerow_base::{TenantId, Timestamp};
+use hedgerow_onboarding::{
+    est::{EXPORTER_BYTES, EXPORTER_LABEL},
+    name,
+};
+use hedgerow_policy::{CertificateId, DirectDevice, Peer, Witness};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection,
+    pki_types::CertificateDer,
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    sign::CertifiedKey,
+};
+use sha2::{Digest, Sha256};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::{
+    Identity,
+    limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
+    provider,
+};
+
+/// The clock. Read at the door and handed inwards.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The hub's server certificate, which can be changed while connections are open.
+#[derive(Debug)]
+pub struct Slot(RwLock<Arc<CertifiedKey>>);
+
+impl Slot {
+    /// Begins with this one.
+    #[must_use]
+    pub fn new(identity: &Identity) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Arc::new(identity.certified()))))
+    }
+
+    /// New connections see this one.
+    pub fn replace(&self, identity: &Identity) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity.certified());
+    }
+}
+
+impl ResolvesServerCert for Slot {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Which client certificates a port asks for.
+#[derive(Clone, Debug)]
+pub enum ClientCertificates {
+    /// None: browsers would stop at a chooser.
+    Never,
+    /// One of these authorities, if the client has one.
+    Welcome(Vec<Vec<u8>>),
+    /// One of these authorities, or no connection.
+    Required(Vec<Vec<u8>>),
+}
+
+/// How a port speaks TLS: 1.3 only, no tickets (they cost memory and time; see `docs/performance.md`).
+///
+/// # Errors
+/// When an authority's certificate can't be read.
+pub fn config(
+    slot: Arc<Slot>,
+    clients: ClientCertificates,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = provider();
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let (anchors, is_required) = match clients {
+        ClientCertificates::Never => (Vec::new(), false),
+        ClientCertificates::Welcome(anchors) => (anchors, false),
+        ClientCertificates::Required(anchors) => (anchors, true),
+    };
+    let builder = if anchors.is_empty() && !is_required {
+        builder.with_no_client_auth()
+    } else {
+        let mut roots = RootCertStore::empty();
+        for anchor in anchors {
+            roots.add(CertificateDer::from(anchor))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = if is_required { verifier } else { verifier.allow_unauthenticated() };
+        let verifier = verifier.build().map_err(|e| rustls::Error::General(e.to_string()))?;
+        builder.with_client_cert_verifier(verifier)
+    };
+    let mut config = builder.with_cert_resolver(slot);
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
+
+/// SHA-256 over a certificate's DER.
+#[must_use]
+pub fn certificate_id(der: &[u8]) -> CertificateId {
+    CertificateId(Sha256::digest(der).into())
+}
+
+/// The device that a verified client certificate names. Certificates of ours without a device's name
+/// (there are none for clients) prove nobody.
+#[must_use]
+pub fn peer(tls: &ServerConnection, tenant: TenantId) -> Option<Peer> {
+    let leaf = tls.peer_certificates()?.first()?;
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let names = certificate.subject_alternative_name().ok()??.value;
+    let device = names.general_names.iter().find_map(|name| match name {
+        GeneralName::URI(uri) => name::parse_device_uri(uri),
+        _ => None,
+    })?;
+    let certificate = certificate_id(leaf);
+    Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+}
+
+/// Base64 of the TLS exporter that binds a request to this connection (RFC 9266).
+#[must_use]
+pub fn channel_binding(tls: &ServerConnection) -> Option<String> {
+    let exported = tls.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None);
+    exported.ok().map(|bytes| STANDARD.encode(bytes))
+}
+
+/// A place at the table; it is given back when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _seat: OwnedSemaphorePermit,
+}
+
+/// A connection that just came.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The socket, TCP_NODELAY set.
+    pub stream: TcpStream,
+    /// From where.
+    pub from: SocketAddr,
+    /// To be kept as long as the connection lives.
+    pub place: Place,
+}
+
+/// A listening socket with a limit on the connections that are open at the same time. Whoever comes
+/// beyond it waits in the kernel's queue.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    seats: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Listens on `address` with at most `connections` open.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn open(address: SocketAddr, connections: usize) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, seats: Arc::new(Semaphore::new(connections)) })
+    }
+
+    /// Where it listens, with the port that the system gave.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next connection. Never fails: when the system has no more sockets it waits a moment.
+    pub async fn next(&self) -> Arrival {
+        loop {
+            let Ok(seat) = Arc::clone(&self.seats).acquire_owned().await else {
+                // The semaphore is never closed; should it be, nobody comes in.
+                std::future::pending::<()>().await;
+                continue;
+            };
+            match self.listener.accept().await {
+                Ok((stream, from)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Arrival { stream, from, place: Place { _seat: seat } };
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+}
+
+/// Shakes hands, a limited number at a time and each for a limited time.
+#[derive(Clone)]
+pub struct Handshakes {
+    acceptor: TlsAcceptor,
+    places: Arc<Semaphore>,
+}
+
+impl Handshakes {
+    /// Handshakes under a port's configuration.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self { acceptor: config.into(), places: Arc::new(Semaphore::new(HANDSHAKES_MAX)) }
+    }
+
+    /// One handshake.
+    ///
+    /// # Errors
+    /// When the client does not show what is asked for, or takes too long.
+    pub async fn shake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let closed = |_| io::Error::other("the hub is stopping");
+        let _place = self.places.acquire().await.map_err(closed)?;
+        // Boxed, so that an idle connection does not carry the handshake's state with it.
+        let handshake = Box::pin(self.acceptor.accept(stream));
+        timeout(HANDSHAKE_TIME_MAX, handshake).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+}

@@ -1,0 +1,161 @@
+//! Both halves over loopback: who gets in, who is told what.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use std::{io::Read, net::SocketAddr, sync::Arc};
+
+use hedgerow_base::{DeviceId, TenantId};
+use hedgerow_listen::{
+    HandshakeKey, Identity, certificate_key,
+    client::{self, ConnectError, Trust},
+    server::{self, ClientCertificates, Door, Handshakes, Slot},
+};
+use hedgerow_onboarding::{ClaimCode, name};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SanType, SigningKey,
+};
+use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+
+struct House {
+    root: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+fn house() -> House {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let root = params.self_signed(&key).unwrap().der().to_vec();
+    House { root, issuer: Issuer::new(params, key) }
+}
+
+fn identity(house: &House, params: CertificateParams) -> Identity {
+    let key = KeyPair::generate().unwrap();
+    let leaf = params.signed_by(&key, &house.issuer).unwrap().der().to_vec();
+    let spki = key.subject_public_key_info();
+    let key = HandshakeKey::new(spki, move |m| key.sign(m).map_err(|e| e.to_string()));
+    Identity { chain: vec![leaf, house.root.clone()], key }
+}
+
+fn server_identity(house: &House) -> Identity {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    identity(house, params)
+}
+
+fn device_identity(house: &House, id: DeviceId) -> Identity {
+    let mut params = CertificateParams::default();
+    let uri = name::device_uri(id);
+    params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().unwrap())];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    identity(house, params)
+}
+
+/// Takes one connection and tells the client who it is taken for.
+async fn serve(house: &House, clients: ClientCertificates) -> SocketAddr {
+    let slot = Slot::new(&server_identity(house));
+    let handshakes = Handshakes::new(server::config(slot, clients, &[]).unwrap());
+    let door = Door::open("127.0.0.1:0".parse().unwrap(), 8).await.unwrap();
+    let address = door.address().unwrap();
+    tokio::spawn(async move {
+        let arrival = door.next().await;
+        let Ok(mut tls) = handshakes.shake(arrival.stream).await else { return };
+        let connection = tls.get_ref().1;
+        let device = server::peer(connection, TenantId::FIRST);
+        let device = device.and_then(|peer| peer.device().map(|d| d.device.to_string()));
+        let binding = server::channel_binding(connection).unwrap();
+        let text = format!("{} {binding}", device.unwrap_or_else(|| "nobody".into()));
+        let _ = tls.write_all(text.as_bytes()).await;
+        let _ = tls.shutdown().await;
+    });
+    address
+}
+
+async fn visit(
+    to: SocketAddr,
+    trust: Trust,
+    who: Option<Identity>,
+) -> Result<String, ConnectError> {
+    spawn_blocking(move || {
+        let config = client::config(trust, who.as_ref())?;
+        let mut stream = client::connect("localhost", to.port(), &config)?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).map_err(|e| ConnectError::Network("read".into(), e))?;
+        let binding = client::channel_binding(&stream.conn)?;
+        assert!(text.ends_with(&binding), "both ends see the same channel");
+        Ok(text)
+    })
+    .await
+    .unwrap()
+}
+
+fn fingerprint(house: &House) -> Trust {
+    Trust::Fingerprint(ClaimCode::hub_fingerprint(certificate_key(&house.root).unwrap()))
+}
+
+#[tokio::test]
+async fn a_device_is_taken_for_the_one_in_its_certificate() {
+    let house = house();
+    let anchors = vec![house.root.clone()];
+    let to = serve(&house, ClientCertificates::Required(anchors)).await;
+    let id = DeviceId::from_bytes([7; 16]);
+    let device = device_identity(&house, id);
+    let heard = visit(to, Trust::Root(house.root.clone()), Some(device)).await.unwrap();
+    assert!(heard.starts_with(&id.to_string()));
+}
+
+#[tokio::test]
+async fn a_hub_is_known_by_the_fingerprint_in_a_claim_code() {
+    let house = house();
+    let to = serve(&house, ClientCertificates::Never).await;
+    let heard = visit(to, fingerprint(&house), None).await.unwrap();
+    assert!(heard.starts_with("nobody"));
+}
+
+#[tokio::test]
+async fn a_hub_that_is_not_the_one_in_the_claim_code_is_refused_by_the_device() {
+    let (mine, impostor) = (house(), house());
+    for trust in [fingerprint(&mine), Trust::Root(mine.root.clone())] {
+        let to = serve(&impostor, ClientCertificates::Never).await;
+        let refused = visit(to, trust, None).await.unwrap_err();
+        assert!(refused.to_string().contains("is not the hub that this device knows"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn foreign_certificates_and_none_end_in_tls_where_one_is_required() {
+    let (mine, foreign) = (house(), house());
+    let id = DeviceId::from_bytes([7; 16]);
+    for who in [None, Some(device_identity(&foreign, id))] {
+        let anchors = vec![mine.root.clone()];
+        let to = serve(&mine, ClientCertificates::Required(anchors)).await;
+        assert!(visit(to, Trust::Root(mine.root.clone()), who).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn where_a_certificate_is_welcome_one_may_come_without() {
+    let house = house();
+    let anchors = vec![house.root.clone()];
+    let to = serve(&house, ClientCertificates::Welcome(anchors)).await;
+    let heard = visit(to, Trust::Root(house.root.clone()), None).await.unwrap();
+    assert!(heard.starts_with("nobody"));
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_until_a_place_is_free() {
+    let door = Arc::new(Door::open("127.0.0.1:0".parse().unwrap(), 1).await.unwrap());
+    let to = door.address().unwrap();
+    let _one = tokio::net::TcpStream::connect(to).await.unwrap();
+    let _two = tokio::net::TcpStream::connect(to).await.unwrap();
+    let first = door.next().await;
+    let waiting = tokio::spawn({
+        let door = Arc::clone(&door);
+        async move { door.next().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drop(first);
+    waiting.await.unwrap();
+}

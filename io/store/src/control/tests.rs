@@ -1,0 +1,314 @@
+//! The store against its port: what lands, what is refused, what survives.
+
+use std::sync::Arc;
+
+use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
+use hedgerow_control::{
+    CertificateRecord, Change, Commit, Event, Failure, TimelineEntry,
+    ports::{AuditFilter, Notary, Store},
+};
+use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
+use hedgerow_policy::{
+    CertificateId, Fact, PersonId, Role, Scopes, Standing,
+    audit::{Effect, Entry},
+};
+use hedgerow_registry::{Device, DeviceKey, Filter, KeyStorage, Label, Page, State};
+use hedgerow_tlog::{Checkpoint, Frontier, Hash, Note, leaf_hash};
+
+use super::ControlStore;
+
+const TENANT: TenantId = TenantId::FIRST;
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+struct Plain;
+
+impl Notary for Plain {
+    fn checkpoint(&self, tenant: TenantId, size: u64, root: Hash) -> Result<Note, Failure> {
+        let checkpoint = Checkpoint { origin: format!("test/{tenant}"), size, root };
+        Note::sign(&checkpoint, &[0; 32], |_| Ok([0; 64]))
+    }
+}
+
+async fn open(directory: &tempfile::TempDir) -> ControlStore {
+    ControlStore::open(directory.path(), Arc::new(Plain)).await.unwrap()
+}
+
+fn commit(changes: Vec<Change>) -> Commit {
+    Commit { now: NOW, changes, audit: vec![entry("test")], events: Vec::<Event>::new() }
+}
+
+fn entry(action: &'static str) -> Entry {
+    Entry {
+        at: NOW,
+        tenant: TENANT,
+        actor: "hub:test".into(),
+        action,
+        subject: "device:x".into(),
+        effect: Effect::Done,
+        detail: Vec::new(),
+    }
+}
+
+fn key(n: u8) -> DeviceKey {
+    let id = DeviceId::from_bytes([n; 16]);
+    DeviceKey { tenant: TENANT, id, incarnation: Incarnation::FIRST }
+}
+
+fn device(n: u8, name: &str) -> Device {
+    Device {
+        key: key(n),
+        name: name.into(),
+        state: State::Enrolled,
+        standing: Standing::Full,
+        because: Some(Fact::Certified),
+        profile: "linux-host".into(),
+        group: None,
+        labels: vec![Label::new("room", "Kitchen").unwrap()],
+        key_storage: KeyStorage::Unknown,
+        certificate: None,
+        created: NOW,
+        last_seen: None,
+        is_connected: false,
+        revision: 1,
+    }
+}
+
+fn claim(n: u8) -> Claim {
+    Claim {
+        secret_hash: [n; 32],
+        name: "lamp".into(),
+        profile: "linux-host".into(),
+        created: NOW,
+        expires: NOW.plus_ms(1000),
+        state: ClaimState::Open,
+    }
+}
+
+fn certificate(n: u8, serial: u8) -> CertificateRecord {
+    CertificateRecord {
+        id: CertificateId([serial; 32]),
+        device: key(n),
+        serial: Serial::from_random([serial; 16]),
+        key: vec![1, 2, 3],
+        der: vec![serial],
+        not_before: NOW,
+        not_after: NOW.plus_ms(1000),
+        revoked: None,
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_read_as_it_was_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let added = device(1, "Lamp");
+    let record = certificate(1, 9);
+    store
+        .commit(commit(vec![
+            Change::AddDevice(Box::new(added.clone())),
+            Change::AddCertificate(Box::new(record.clone())),
+            Change::AddFact(added.key, Fact::Certified),
+        ]))
+        .await
+        .unwrap();
+    let read = store.device(TENANT, added.key.id).await.unwrap().unwrap();
+    assert_eq!(read.certificate.map(|c| c.id), Some(record.id));
+    assert_eq!(Device { certificate: None, ..read }, added);
+    assert_eq!(store.certificate(record.id).await.unwrap(), Some(record));
+    assert_eq!(store.facts(added.key).await.unwrap(), [Fact::Certified]);
+}
+
+#[tokio::test]
+async fn one_refused_change_takes_the_whole_commit_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    store.commit(commit(vec![Change::AddClaim(TENANT, claim(1))])).await.unwrap();
+    let (one, two) = (key(1).id, key(2).id);
+    let take = |device| Change::UseClaim { secret_hash: [1; 32], device };
+    store.commit(commit(vec![take(one)])).await.unwrap();
+    store.commit(commit(vec![take(one)])).await.unwrap();
+    let refused = store
+        .commit(commit(vec![Change::AddDevice(Box::new(device(2, "thief"))), take(two)]))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.fault, Fault::Conflict);
+    assert_eq!(store.device(TENANT, two).await.unwrap(), None);
+    let audit = store.audit_from(TENANT, 0, 10).await.unwrap();
+    assert_eq!(audit.len(), 3, "a refused commit leaves no record");
+}
+
+#[tokio::test]
+async fn stale_editors_and_wrong_states_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    store.commit(commit(vec![Change::AddDevice(Box::new(device(1, "a")))])).await.unwrap();
+    let edit = |revision| Change::EditDevice {
+        device: key(1),
+        revision,
+        name: "b".into(),
+        group: Some("g".into()),
+        labels: Vec::new(),
+    };
+    store.commit(commit(vec![edit(1)])).await.unwrap();
+    assert_eq!(store.commit(commit(vec![edit(1)])).await.unwrap_err().fault, Fault::Conflict);
+    let step = |from, to| Change::MoveDevice { device: key(1), from, to };
+    let wrong = commit(vec![step(State::Active, State::Retired)]);
+    assert_eq!(store.commit(wrong).await.unwrap_err().fault, Fault::Conflict);
+    let right = commit(vec![step(State::Enrolled, State::Active)]);
+    store.commit(right).await.unwrap();
+    let read = store.device(TENANT, key(1).id).await.unwrap().unwrap();
+    assert_eq!((read.name.as_str(), read.state, read.revision), ("b", State::Active, 3));
+}
+
+#[tokio::test]
+async fn devices_are_found_by_text_state_and_label_page_by_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    for n in 1..=5 {
+        let added = Change::AddDevice(Box::new(device(n, &format!("Lamp {n}"))));
+        store.commit(commit(vec![added])).await.unwrap();
+    }
+    let find = async |filter: Filter, page| {
+        let found = store.devices(TENANT, &filter, page).await.unwrap();
+        found.iter().map(|d| d.key.id.as_bytes()[0]).collect::<Vec<_>>()
+    };
+    let all = Page::default();
+    assert_eq!(find(Filter::default().search("lamp 3").unwrap(), all).await, [3]);
+    assert_eq!(find(Filter::default().search("KITCHEN").unwrap(), all).await.len(), 5);
+    let id = key(4).id.to_string();
+    assert_eq!(find(Filter::default().search(&id[..12]).unwrap(), all).await, [4]);
+    assert_eq!(find(Filter::default().label("room=Kitchen").unwrap(), all).await.len(), 5);
+    assert!(find(Filter::default().label("room=Attic").unwrap(), all).await.is_empty());
+    assert!(find(Filter::default().state("retired").unwrap(), all).await.is_empty());
+    let page = Page::new(Some(key(2).id), 2).unwrap();
+    assert_eq!(find(Filter::default(), page).await, [3, 4]);
+    let odd = Filter::default().search("100%_'").unwrap();
+    assert!(find(odd, all).await.is_empty());
+}
+
+#[tokio::test]
+async fn revocation_and_standing_are_kept_with_their_reasons() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let judge = Change::Judge {
+        device: key(1),
+        facts: vec![Fact::Certified, Fact::Retired],
+        standing: Standing::Cut,
+        because: Some(Fact::Retired),
+    };
+    let told = TimelineEntry { at: NOW, kind: "retired".into(), detail: "why".into() };
+    store
+        .commit(commit(vec![
+            Change::AddDevice(Box::new(device(1, "a"))),
+            Change::AddCertificate(Box::new(certificate(1, 9))),
+            judge,
+            Change::RevokeCertificates(key(1), Reason::CessationOfOperation),
+            Change::Tell(key(1), told.clone()),
+        ]))
+        .await
+        .unwrap();
+    let read = store.device(TENANT, key(1).id).await.unwrap().unwrap();
+    assert_eq!((read.standing, read.because), (Standing::Cut, Some(Fact::Retired)));
+    let revoked = store.revoked(NOW).await.unwrap();
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0].reason, Reason::CessationOfOperation);
+    assert!(store.revoked(NOW.plus_ms(1000)).await.unwrap().is_empty());
+    let timeline = store.timeline(key(1), None, 10).await.unwrap();
+    assert_eq!(timeline.iter().map(|(_, e)| e).collect::<Vec<_>>(), [&told]);
+}
+
+#[tokio::test]
+async fn the_log_grows_across_restarts_with_a_checkpoint_for_each_transaction() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let store = open(&directory).await;
+        for _ in 0..3 {
+            store.commit(commit(Vec::new())).await.unwrap();
+        }
+    }
+    let store = open(&directory).await;
+    let records = store.audit_from(TENANT, 0, 100).await.unwrap();
+    let mut log = Frontier::default();
+    for record in &records {
+        assert_eq!(record.leaf, leaf_hash(record.record.as_bytes()));
+        log.append(record.leaf);
+    }
+    let checkpoints = store.checkpoints(TENANT, 0, 100).await.unwrap();
+    let (size, note) = checkpoints.last().unwrap();
+    let checkpoint = Note::from_text(note.clone()).open("test/1", &[0; 32], |_, _| true).unwrap();
+    assert_eq!((*size, checkpoint.size, checkpoint.root), (9, 9, log.root()));
+    let newest = store.audit(TENANT, &AuditFilter::default(), 2).await.unwrap();
+    assert_eq!(newest.iter().map(|r| r.index).collect::<Vec<_>>(), [8, 7]);
+    let none = AuditFilter { actor: Some("person:1".into()), ..AuditFilter::default() };
+    assert!(store.audit(TENANT, &none, 2).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_commits_at_once_land_in_one_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&directory).await);
+    let tasks: Vec<_> = (0..200u8)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            let change = Change::AddDevice(Box::new(device(n, "x")));
+            tokio::spawn(async move { store.commit(commit(vec![change])).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(store.counts(TENANT, NOW).await.unwrap().devices, 200);
+    assert_eq!(store.audit_from(TENANT, 0, 1000).await.unwrap().len(), 200);
+}
+
+#[tokio::test]
+async fn links_work_once_and_people_sign_in_until_they_are_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let person = PersonId(7);
+    let (name, role) = ("owner".to_owned(), Role::Owner);
+    let link =
+        Change::AddLink { tenant: TENANT, hash: [1; 32], person: None, expires: NOW.plus_ms(1) };
+    store
+        .commit(commit(vec![link, Change::AddPerson { tenant: TENANT, person, name, role }]))
+        .await
+        .unwrap();
+    assert!(store.link([1; 32]).await.unwrap().is_some());
+    store.commit(commit(vec![Change::UseLink { hash: [1; 32] }])).await.unwrap();
+    assert!(store.link([1; 32]).await.unwrap().is_none());
+    let again = store.commit(commit(vec![Change::UseLink { hash: [1; 32] }])).await;
+    assert_eq!(again.unwrap_err().fault, Fault::Conflict);
+    let session = Change::AddSession { hash: [2; 32], person, expires: NOW.plus_ms(10) };
+    store.commit(commit(vec![session])).await.unwrap();
+    assert_eq!(store.session([2; 32]).await.unwrap().unwrap().0.name, "owner");
+    assert!(store.person_by_name("OWNER").await.unwrap().is_some());
+    store.commit(commit(vec![Change::RemovePerson(person)])).await.unwrap();
+    assert!(store.session([2; 32]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_their_hash_until_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let add = Change::AddToken {
+        tenant: TENANT,
+        token: 5,
+        hash: [3; 32],
+        name: "script".into(),
+        scopes: Scopes::READ.and(Scopes::DEVICES),
+        expires: None,
+    };
+    store.commit(commit(vec![add])).await.unwrap();
+    let token = store.token([3; 32]).await.unwrap().unwrap();
+    assert_eq!(token.scopes, Scopes::READ.and(Scopes::DEVICES));
+    store.commit(commit(vec![Change::RemoveToken(TENANT, 5)])).await.unwrap();
+    assert!(store.token([3; 32]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn numbers_of_lists_only_grow() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = open(&directory).await.next_crl_number().await.unwrap();
+    let second = open(&directory).await.next_crl_number().await.unwrap();
+    assert!(second > first);
+}

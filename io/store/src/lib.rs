@@ -1,0 +1,12 @@
+//! What is kept, and how it survives a power cut.
+//!
+//! [`ControlStore`] holds the control plane in SQLite: relations, facts, decisions, the audit log. One
+//! writer puts what waits into one transaction (WAL, synchronous=FULL); readers have connections of their
+//! own. [`ReadingsStore`] holds readings in a database file of their own: a journal with group commit,
+//! sealed chunks under a key for each device, retention and erasure.
+
+mod control;
+pub mod readings;
+
+pub use control::ControlStore;
+pub use readings::{MasterKey, ReadingsStore};

@@ -1,0 +1,6 @@
+//! The store over a disk that loses power.
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod power_cut;

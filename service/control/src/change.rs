@@ -1,0 +1,224 @@
+use hedgerow_base::{DeviceId, TenantId, Timestamp};
+use hedgerow_identity::{Claim, Serial, revocation::Reason};
+use hedgerow_policy::{CertificateId, Fact, PersonId, Role, Scopes, Standing, audit::Entry};
+use hedgerow_registry::{Device, DeviceKey, KeyStorage, Label, State};
+
+/// A certificate that the hub issued to a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// SHA-256 over [`Self::der`].
+    pub id: CertificateId,
+    /// Whose.
+    pub device: DeviceKey,
+    /// Serial number.
+    pub serial: Serial,
+    /// SubjectPublicKeyInfo in DER.
+    pub key: Vec<u8>,
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// Valid from.
+    pub not_before: Timestamp,
+    /// Valid until.
+    pub not_after: Timestamp,
+    /// When it was revoked, and why.
+    pub revoked: Option<(Timestamp, Reason)>,
+}
+
+/// Something that happened to a device, for its owner to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// A word: `enrolled`, `connected`, `quarantined`.
+    pub kind: String,
+    /// A sentence, or nothing.
+    pub detail: String,
+}
+
+/// One thing to write. Changes that depend on what they found carry it, and the whole commit is refused
+/// when it no longer holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A new claim code.
+    AddClaim(TenantId, Claim),
+    /// This device enrolled with it; refused when another did, or it was withdrawn.
+    UseClaim {
+        /// The record.
+        secret_hash: [u8; 32],
+        /// By whom.
+        device: DeviceId,
+    },
+    /// A person took it back; refused when it was used.
+    WithdrawClaim {
+        /// The record.
+        secret_hash: [u8; 32],
+    },
+    /// A new device; refused when its key is taken.
+    AddDevice(Box<Device>),
+    /// From one state to another; refused when it is no longer in the first.
+    MoveDevice {
+        /// Which.
+        device: DeviceKey,
+        /// Where it was.
+        from: State,
+        /// Where it is.
+        to: State,
+    },
+    /// Name, group, labels; refused when the revision has moved on.
+    EditDevice {
+        /// Which.
+        device: DeviceKey,
+        /// What the editor saw.
+        revision: i64,
+        /// The new name.
+        name: String,
+        /// The new group.
+        group: Option<String>,
+        /// The new labels.
+        labels: Vec<Label>,
+    },
+    /// Where the device says that its key is.
+    NoteKeyStorage(DeviceKey, KeyStorage),
+    /// A fact begins.
+    AddFact(DeviceKey, Fact),
+    /// A fact ends.
+    EndFact(DeviceKey, Fact),
+    /// What followed from the facts: kept with its inputs.
+    Judge {
+        /// Which device.
+        device: DeviceKey,
+        /// Everything known, in order.
+        facts: Vec<Fact>,
+        /// What followed.
+        standing: Standing,
+        /// From which of them.
+        because: Option<Fact>,
+    },
+    /// A new certificate.
+    AddCertificate(Box<CertificateRecord>),
+    /// Every unrevoked certificate of a device is revoked.
+    RevokeCertificates(DeviceKey, Reason),
+    /// Something for the device's timeline.
+    Tell(DeviceKey, TimelineEntry),
+    /// When it was last heard, and whether it has a session.
+    Seen {
+        /// Which.
+        device: DeviceKey,
+        /// When.
+        at: Timestamp,
+        /// Whether it has a session.
+        is_connected: bool,
+    },
+    /// A certificate of the hub's own.
+    AddAuthority {
+        /// `root`, `issuing`, `server`.
+        kind: &'static str,
+        /// The certificate.
+        der: Vec<u8>,
+    },
+    /// A one-time link; the bytes are SHA-256 over its token.
+    AddLink {
+        /// Of the tenant.
+        tenant: TenantId,
+        /// SHA-256 over the token.
+        hash: [u8; 32],
+        /// For whom; nobody yet for the first owner.
+        person: Option<PersonId>,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// The link is used; refused when it was used or has expired.
+    UseLink {
+        /// SHA-256 over the token.
+        hash: [u8; 32],
+    },
+    /// A new person; the store gives the number.
+    AddPerson {
+        /// Of the tenant.
+        tenant: TenantId,
+        /// The number: one past the highest.
+        person: PersonId,
+        /// What they sign in with.
+        name: String,
+        /// What they may do.
+        role: Role,
+    },
+    /// A new role.
+    SetRole(PersonId, Role),
+    /// The person is gone, with sessions and passkeys.
+    RemovePerson(PersonId),
+    /// A PHC string, or none.
+    SetPassword(PersonId, Option<String>),
+    /// How often a sign-in failed in a row, and until when the account is locked.
+    NoteSignIn {
+        /// Who.
+        person: PersonId,
+        /// Failures in a row.
+        failures: u32,
+        /// Locked until.
+        locked_until: Option<Timestamp>,
+    },
+    /// A passkey, as its library writes it.
+    PutPasskey {
+        /// Whose.
+        person: PersonId,
+        /// Credential id.
+        credential: Vec<u8>,
+        /// What the person calls it.
+        name: String,
+        /// Serialised credential.
+        data: String,
+    },
+    /// A passkey is taken away.
+    RemovePasskey(PersonId, Vec<u8>),
+    /// A signed-in browser; the bytes are SHA-256 over its cookie.
+    AddSession {
+        /// SHA-256 over the cookie.
+        hash: [u8; 32],
+        /// Whose.
+        person: PersonId,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// Signed out.
+    EndSession([u8; 32]),
+    /// A new token; the bytes are SHA-256 over it.
+    AddToken {
+        /// Of the tenant.
+        tenant: TenantId,
+        /// The number.
+        token: i64,
+        /// SHA-256 over it.
+        hash: [u8; 32],
+        /// What people call it.
+        name: String,
+        /// What it may do.
+        scopes: Scopes,
+        /// Until when; none for the token of the machine itself.
+        expires: Option<Timestamp>,
+    },
+    /// The token is gone.
+    RemoveToken(TenantId, i64),
+}
+
+/// Something that others in the program want to hear once it is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The standing, certificates, profile or life of a device changed.
+    Device(DeviceKey),
+    /// Certificates were revoked: the list is to be made anew.
+    Revoked,
+}
+
+/// What lands together or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// When.
+    pub now: Timestamp,
+    /// The effect, in order.
+    pub changes: Vec<Change>,
+    /// Its records.
+    pub audit: Vec<Entry>,
+    /// Whom to tell.
+    pub events: Vec<Event>,
+}

@@ -1,0 +1,248 @@
+//! Finding and naming devices.
+
+use hedgerow_base::{DeviceId, Fault, Timestamp};
+use hedgerow_policy::{
+    Fact,
+    audit::{Effect, Entry},
+};
+use hedgerow_registry::{
+    Device, DeviceKey, Filter, KeyStorage, Label, NameProblem, Page, State, Step, check_name,
+    limits::LABELS_MAX,
+};
+
+use crate::{
+    CertificateRecord, Change, Commit, Control, Ctx, Event, Failure, TimelineEntry,
+    enrol::tell,
+    gate::{Effects, action},
+    limits::PAGE_MAX,
+    ports::Counts,
+};
+
+action!(
+    /// A person looks at devices.
+    ReadDevices = "device.read", role Viewer, scope READ
+);
+action!(
+    /// A person names and sorts devices.
+    EditDevice = "device.edit", role Operator, scope DEVICES
+);
+
+/// A stretch of the list of devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePage {
+    /// In the order of ids.
+    pub items: Vec<Device>,
+    /// Where the next page begins; none when this is the last.
+    pub next: Option<DeviceId>,
+}
+
+/// What a person changes on a device. What is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// The revision that the person saw (the ETag).
+    pub revision: i64,
+    /// A new name.
+    pub name: Option<String>,
+    /// A new group; `Some(None)` takes it out of its group.
+    pub group: Option<Option<String>>,
+    /// All labels anew.
+    pub labels: Option<Vec<(String, String)>>,
+}
+
+impl Control {
+    /// Devices that fit a filter.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn devices(
+        &self,
+        ctx: &Ctx,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<DevicePage, Failure> {
+        let permit = self.permit::<ReadDevices>(ctx).await?;
+        let one_more = Page { size: page.size.saturating_add(1), ..page };
+        let mut items = self.store.devices(permit.tenant(), filter, one_more).await?;
+        let size = usize::try_from(page.size).unwrap_or(usize::MAX);
+        let is_cut = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| is_cut).map(|device| device.key.id);
+        Ok(DevicePage { items, next })
+    }
+
+    /// One device.
+    ///
+    /// # Errors
+    /// Not allowed or absent.
+    pub async fn device(&self, ctx: &Ctx, id: DeviceId) -> Result<Device, Failure> {
+        let permit = self.permit::<ReadDevices>(ctx).await?;
+        self.existing(permit.tenant(), id).await
+    }
+
+    /// How many devices are where.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn counts(&self, ctx: &Ctx) -> Result<Counts, Failure> {
+        let permit = self.permit::<ReadDevices>(ctx).await?;
+        self.store.counts(permit.tenant(), ctx.now).await
+    }
+
+    /// What happened to a device, newest first, with the number from which the next page goes on.
+    ///
+    /// # Errors
+    /// Not allowed or absent.
+    pub async fn timeline(
+        &self,
+        ctx: &Ctx,
+        id: DeviceId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<(i64, TimelineEntry)>, Failure> {
+        let device = self.device(ctx, id).await?;
+        self.store.timeline(device.key, before, limit.clamp(1, PAGE_MAX)).await
+    }
+
+    /// Certificates of a device, newest first.
+    ///
+    /// # Errors
+    /// Not allowed or absent.
+    pub async fn certificates(
+        &self,
+        ctx: &Ctx,
+        id: DeviceId,
+    ) -> Result<Vec<CertificateRecord>, Failure> {
+        let device = self.device(ctx, id).await?;
+        self.store.certificates(device.key).await
+    }
+
+    /// Facts that hold of a device now.
+    ///
+    /// # Errors
+    /// Not allowed or absent.
+    pub async fn facts(&self, ctx: &Ctx, id: DeviceId) -> Result<Vec<Fact>, Failure> {
+        let device = self.device(ctx, id).await?;
+        self.store.facts(device.key).await
+    }
+
+    /// Names and sorts a device.
+    ///
+    /// # Errors
+    /// Not allowed, absent, a bad name, or somebody else was faster.
+    pub async fn edit_device(
+        &self,
+        ctx: &Ctx,
+        id: DeviceId,
+        edit: Edit,
+    ) -> Result<Device, Failure> {
+        let permit = self.permit::<EditDevice>(ctx).await?;
+        let tenant = permit.tenant();
+        let device = self.existing(tenant, id).await?;
+        let name = match &edit.name {
+            Some(name) => check_name(name)?.to_owned(),
+            None => device.name,
+        };
+        let group = match &edit.group {
+            Some(Some(group)) => Some(check_name(group)?.to_owned()),
+            Some(None) => None,
+            None => device.group,
+        };
+        let labels = match &edit.labels {
+            Some(pairs) => check_labels(pairs)?,
+            None => device.labels,
+        };
+        let (device, revision) = (device.key, edit.revision);
+        let change = Change::EditDevice { device, revision, name, group, labels };
+        let changes =
+            vec![change, tell(device, ctx.now, "edited", "Its name, group or labels changed.")];
+        self.commit(ctx, permit, Effects::on(format!("device:{id}"), changes)).await?;
+        self.existing(tenant, id).await
+    }
+
+    /// The plane says that a device has a session, or has none any more. Not recorded in the audit log:
+    /// it is what a device does, not what somebody did to it.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn seen(
+        &self,
+        key: DeviceKey,
+        at: Timestamp,
+        is_connected: bool,
+        how: &str,
+    ) -> Result<(), Failure> {
+        let mut changes = vec![Change::Seen { device: key, at, is_connected }];
+        if is_connected {
+            let device = self.store.device(key.tenant, key.id).await?;
+            let from = device.filter(|device| device.key == key).map(|device| device.state);
+            if let Some(from @ State::Enrolled) = from {
+                let to = from.after(Step::Connect)?;
+                changes.push(Change::MoveDevice { device: key, from, to });
+            }
+        }
+        let kind = if is_connected { "connected" } else { "disconnected" };
+        changes.push(tell(key, at, kind, how));
+        let commit =
+            Commit { now: at, changes, audit: Vec::new(), events: vec![Event::Device(key)] };
+        self.store.commit(commit).await
+    }
+
+    /// The plane denied a device something for the first time: recorded, and told in its timeline.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn denied(
+        &self,
+        key: DeviceKey,
+        at: Timestamp,
+        word: &'static str,
+        topic: &str,
+    ) -> Result<(), Failure> {
+        let subject = format!("device:{}", key.id);
+        let entry = Entry {
+            at,
+            tenant: key.tenant,
+            actor: subject.clone(),
+            action: "device.publish",
+            subject,
+            effect: Effect::Denied,
+            detail: vec![("why", word.to_owned()), ("topic", topic.to_owned())],
+        };
+        let sentence = if topic.is_empty() {
+            format!("The hub refused it: {word}.")
+        } else {
+            format!("The hub refused what it sent on {topic}: {word}.")
+        };
+        let changes = vec![tell(key, at, "denied", &sentence)];
+        self.store.commit(Commit { now: at, changes, audit: vec![entry], events: Vec::new() }).await
+    }
+
+    /// A device said where its key is.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn note_key_storage(
+        &self,
+        key: DeviceKey,
+        at: Timestamp,
+        storage: KeyStorage,
+    ) -> Result<(), Failure> {
+        let changes = vec![Change::NoteKeyStorage(key, storage)];
+        self.store.commit(Commit { now: at, changes, audit: Vec::new(), events: Vec::new() }).await
+    }
+}
+
+fn check_labels(pairs: &[(String, String)]) -> Result<Vec<Label>, Failure> {
+    if pairs.len() > LABELS_MAX {
+        let reason = format!("a device has up to {LABELS_MAX} labels");
+        return Err(Failure::new(Fault::TooMuch, reason));
+    }
+    let labels: Result<Vec<Label>, NameProblem> =
+        pairs.iter().map(|(key, value)| Label::new(key, value)).collect();
+    let mut labels = labels?;
+    labels.sort();
+    if labels.windows(2).any(|pair| pair.first().map(Label::key) == pair.last().map(Label::key)) {
+        return Err(Failure::new(Fault::Invalid, "a label's key stands twice"));
+    }
+    Ok(labels)
+}

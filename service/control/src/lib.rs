@@ -1,0 +1,34 @@
+//! What people and processes change, one file for each thing the product does.
+//!
+//! Every change goes through one door ([`Control`]'s gate): authorise, decide, one commit that carries the
+//! effect and its audit record together. The rooms below decide; the [`ports`] are what this crate needs
+//! of the outside; it has no runtime of its own.
+
+mod audit;
+mod change;
+mod claim;
+mod ctx;
+mod devices;
+mod enrol;
+mod error;
+mod first_start;
+mod gate;
+pub mod limits;
+mod people;
+pub mod ports;
+mod revocation;
+mod standing;
+mod tokens;
+
+pub use audit::{AuditPage, ProofOfGrowth, Verified};
+pub use change::{CertificateRecord, Change, Commit, Event, TimelineEntry};
+pub use claim::{Claimed, NewClaim};
+pub use ctx::Ctx;
+pub use devices::{DevicePage, Edit};
+pub use enrol::Enrolled;
+pub use error::Failure;
+pub use first_start::Authority;
+pub use gate::Control;
+pub use people::{Person, SignIn, SignInRequest};
+pub use standing::Cause;
+pub use tokens::{NewToken, Token};

@@ -1,0 +1,190 @@
+//! Who may have a session, and for how long.
+//!
+//! 1. A proven peer asks at CONNECT: [`Plane::admit`] looks it up and lends it its entry.
+//! 2. When the revision moved, [`Plane::rejudge`] compares the entry with what is known now.
+//! 3. The session ends when its certificate, its standing or its record does.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
+use hedgerow_policy::{Application, CertificateId, DirectDevice, Peer, Standing};
+use hedgerow_telemetry::DeviceKey;
+
+use crate::{Plane, Refusal, directory::Entry};
+
+/// Whose session it is. Sessions are keyed by this and the client id, so that nobody can take another
+/// identity's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Identity {
+    /// A device of a tenant.
+    Device(TenantId, DeviceId),
+    /// A program of a tenant, by its token.
+    Token(TenantId, i64),
+    /// A load generator on the insecure loopback listener.
+    LoopbackTester,
+}
+
+/// A session that was admitted, with what it was judged by.
+#[derive(Clone, Debug)]
+pub struct Admitted(pub(crate) Who);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Who {
+    Device { entry: Arc<Entry>, certificate: CertificateId, expires: Timestamp },
+    Application(Application),
+    LoopbackTester,
+}
+
+/// What a new judgement came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing changed for this session.
+    Unchanged,
+    /// What it may do changed: what waits for it must be asked for again with [`Plane::may_receive`].
+    Narrowed,
+    /// It must end, for this reason.
+    Ended(Refusal),
+}
+
+impl Admitted {
+    /// Whose session it is.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        match &self.0 {
+            Who::Device { entry, .. } => {
+                Identity::Device(entry.admission.tenant, entry.admission.device)
+            }
+            Who::Application(application) => Identity::Token(application.tenant, application.token),
+            Who::LoopbackTester => Identity::LoopbackTester,
+        }
+    }
+
+    /// When the session must end at the latest: its certificate expires then.
+    #[must_use]
+    pub const fn expires(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Who::Device { expires, .. } => Some(*expires),
+            Who::Application(_) | Who::LoopbackTester => None,
+        }
+    }
+
+    /// The device and life of it, when the session is a device's.
+    #[must_use]
+    pub fn device(&self) -> Option<DeviceKey> {
+        match &self.0 {
+            Who::Device { entry, .. } => Some(entry.admission.key()),
+            Who::Application(_) | Who::LoopbackTester => None,
+        }
+    }
+}
+
+const UNKNOWN: Refusal = Refusal::new(
+    Fault::Denied,
+    "unknown-device",
+    "this hub does not know the device; enrol it with a claim code",
+);
+const NOT_VALID: Refusal = Refusal::new(
+    Fault::Denied,
+    "certificate",
+    "the certificate was revoked, replaced or has expired; enrol again",
+);
+const CUT: Refusal = Refusal::new(Fault::Denied, "cut", "the device was cut off; ask its owner");
+const NO_PERSON: Refusal = Refusal::new(
+    Fault::Denied,
+    "person",
+    "people sign in to the pages of the hub; use a token for a program",
+);
+
+impl Plane {
+    /// Judges a proven peer at CONNECT.
+    ///
+    /// # Errors
+    /// A [`Refusal`] of the fault Denied: the device is not known, its certificate is not valid any more,
+    /// or its standing is cut.
+    pub fn admit(&self, peer: Peer, now: Timestamp) -> Result<Admitted, Refusal> {
+        if peer.is_loopback_tester() {
+            return Ok(Admitted(Who::LoopbackTester));
+        }
+        if let Some(application) = peer.application() {
+            return Ok(Admitted(Who::Application(*application)));
+        }
+        let Some(device) = peer.device() else { return Err(NO_PERSON) };
+        self.admit_device(device, now).inspect_err(|refusal| {
+            let identity = Identity::Device(device.tenant, device.device);
+            let entry = self.directory().find(device.tenant, device.device);
+            self.denials.note(identity, entry.as_deref(), refusal.word, "");
+        })
+    }
+
+    fn admit_device(&self, shown: &DirectDevice, now: Timestamp) -> Result<Admitted, Refusal> {
+        let entry = self.directory().find(shown.tenant, shown.device).ok_or(UNKNOWN)?;
+        if entry.admission.standing == Standing::Cut {
+            return Err(CUT);
+        }
+        let certificate = shown.certificate;
+        let expires = entry.certificate_expires(certificate, now).ok_or(NOT_VALID)?;
+        entry.compiled(self.readings());
+        Ok(Admitted(Who::Device { entry, certificate, expires }))
+    }
+
+    /// Grows with every committed change that can alter a standing or a grant. A shard compares it once
+    /// a turn; it costs one atomic load.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.directory().revision()
+    }
+
+    /// Judges an open session again after the revision moved.
+    pub fn rejudge(&self, session: &mut Admitted, now: Timestamp) -> Verdict {
+        let Who::Device { entry, certificate, expires } = &session.0 else {
+            return Verdict::Unchanged;
+        };
+        if now >= *expires {
+            return Verdict::Ended(NOT_VALID);
+        }
+        let shown = DirectDevice {
+            tenant: entry.admission.tenant,
+            device: entry.admission.device,
+            certificate: *certificate,
+        };
+        let life = entry.admission.incarnation;
+        match self.directory().find(shown.tenant, shown.device) {
+            Some(current) if Arc::ptr_eq(&current, entry) => return Verdict::Unchanged,
+            Some(current) if current.admission.incarnation != life => {
+                return Verdict::Ended(NOT_VALID);
+            }
+            Some(_) | None => {}
+        }
+        match self.admit_device(&shown, now) {
+            Ok(admitted) => {
+                *session = admitted;
+                Verdict::Narrowed
+            }
+            Err(refusal) => Verdict::Ended(refusal),
+        }
+    }
+
+    /// Told by the wire when a session began.
+    pub fn connected(&self, session: &Admitted, client_id: &str, now: Timestamp) {
+        if let Who::Device { entry, .. } = &session.0 {
+            entry.vitals.sessions.fetch_add(1, Ordering::Relaxed);
+            entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
+            self.notices().connected(entry.admission.key(), client_id, now);
+        }
+    }
+
+    /// Told by the wire when a session ended, and why.
+    pub fn disconnected(
+        &self,
+        session: &Admitted,
+        client_id: &str,
+        why: &'static str,
+        now: Timestamp,
+    ) {
+        if let Who::Device { entry, .. } = &session.0 {
+            let less = |open: u32| Some(open.saturating_sub(1));
+            let _ = entry.vitals.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            self.notices().disconnected(entry.admission.key(), client_id, why, now);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The devices that the data plane knows: a snapshot in memory, kept true by the control plane.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
+use hedgerow_model::Profile;
+use hedgerow_policy::{CertificateId, Grants, Overlay, Standing};
+use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
+
+use crate::{
+    Readings,
+    commits::{Wakers, lock},
+};
+
+/// A certificate that a device may show: issued by us, not revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidCertificate {
+    /// Which.
+    pub id: CertificateId,
+    /// When it stops being one.
+    pub expires: Timestamp,
+}
+
+/// Everything that decides what a device may do on the data plane, as the control plane committed it.
+#[derive(Clone, Debug)]
+pub struct DeviceAdmission {
+    /// Whose device.
+    pub tenant: TenantId,
+    /// Which device.
+    pub device: DeviceId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// How far it is trusted.
+    pub standing: Standing,
+    /// The certificates that it may show now; a renewal has two for a while.
+    pub certificates: Vec<ValidCertificate>,
+    /// What it declares.
+    pub profile: Arc<Profile>,
+    /// What its owner takes away from that.
+    pub overlay: Arc<Overlay>,
+}
+
+impl DeviceAdmission {
+    /// What its records are keyed by.
+    #[must_use]
+    pub const fn key(&self) -> DeviceKey {
+        DeviceKey { tenant: self.tenant, device: self.device, incarnation: self.incarnation }
+    }
+}
+
+/// The devices in memory. Cheap to read; each change grows the revision after it can be seen.
+#[derive(Debug, Default)]
+pub struct Directory {
+    devices: RwLock<HashMap<(TenantId, DeviceId), Arc<Entry>>>,
+    revision: AtomicU64,
+    wakers: Mutex<Wakers>,
+}
+
+/// One device, as it was at one revision.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) admission: DeviceAdmission,
+    pub(crate) vitals: Arc<Vitals>,
+    compiled: OnceLock<Compiled>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) grants: Grants,
+    pub(crate) series: Arc<[SeriesId]>,
+}
+
+/// What is counted for a device across its revisions.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    pub(crate) sessions: AtomicU32,
+    pub(crate) last_seen_ms: AtomicI64,
+    /// One bit for each kind of denial that was noticed.
+    pub(crate) denied: AtomicU64,
+}
+
+/// Whether a device is connected, and when it was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Open sessions.
+    pub sessions: u32,
+    /// When it connected or published last, since the hub started.
+    pub last_seen: Option<Timestamp>,
+}
+
+impl Directory {
+    /// Puts a device in, or in place of what was known of it. To be called after each commit that can
+    /// alter its standing, certificates, profile or overlay.
+    pub fn apply(&self, admission: DeviceAdmission) {
+        self.apply_all([admission]);
+    }
+
+    /// The same for many devices at once, as at the start: one revision for all.
+    pub fn apply_all(&self, admissions: impl IntoIterator<Item = DeviceAdmission>) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        for admission in admissions {
+            let place = (admission.tenant, admission.device);
+            let life = admission.incarnation;
+            let vitals = devices
+                .get(&place)
+                .filter(|entry| entry.admission.incarnation == life)
+                .map(|entry| Arc::clone(&entry.vitals))
+                .unwrap_or_default();
+            let entry = Entry { admission, vitals, compiled: OnceLock::new() };
+            devices.insert(place, Arc::new(entry));
+        }
+        drop(devices);
+        self.changed();
+    }
+
+    /// Takes a device out; its sessions end at their next judgement.
+    pub fn remove(&self, tenant: TenantId, device: DeviceId) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        devices.remove(&(tenant, device));
+        drop(devices);
+        self.changed();
+    }
+
+    /// Grows with every change.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Has `waker` woken at the next change. To be asked before [`Directory::revision`] is looked at.
+    pub fn wake_on_change(&self, waker: &Waker) {
+        lock(&self.wakers).add(waker);
+    }
+
+    /// Whether a device is connected; `None` when it is not known.
+    #[must_use]
+    pub fn presence(&self, tenant: TenantId, device: DeviceId) -> Option<Presence> {
+        let entry = self.find(tenant, device)?;
+        let last = entry.vitals.last_seen_ms.load(Ordering::Relaxed);
+        Some(Presence {
+            sessions: entry.vitals.sessions.load(Ordering::Relaxed),
+            last_seen: (last != 0).then(|| Timestamp::from_ms(last)),
+        })
+    }
+
+    /// How many devices are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether no device is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn find(&self, tenant: TenantId, device: DeviceId) -> Option<Arc<Entry>> {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        devices.get(&(tenant, device)).map(Arc::clone)
+    }
+
+    fn changed(&self) {
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        Wakers::wake(&self.wakers);
+    }
+}
+
+impl Entry {
+    /// Grants and series, made at the first use: most devices of a large fleet are not connected.
+    pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
+        self.compiled.get_or_init(|| {
+            let DeviceAdmission { device, profile, overlay, standing, .. } = &self.admission;
+            Compiled {
+                grants: Grants::compile(*device, profile, overlay, *standing),
+                series: readings.series(self.admission.key(), &layout(profile, overlay)),
+            }
+        })
+    }
+
+    /// When the certificate stops being valid; `None` when it is not valid now.
+    pub(crate) fn certificate_expires(
+        &self,
+        shown: CertificateId,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let mut known = self.admission.certificates.iter();
+        known.find(|known| known.id == shown && now < known.expires).map(|known| known.expires)
+    }
+}

@@ -1,0 +1,171 @@
+//! One PUBLISH: from a topic and bytes to readings in the journal.
+//!
+//! 1. The topic is looked up in the grants that the session was compiled.
+//! 2. Intake reads the payload into a batch, as profile and grants allow.
+//! 3. The batch is offered to the journal; its ticket is what the acknowledgement waits for.
+//! 4. Those who look on at the device get its values.
+//!
+//! Nothing is allocated for a message but for those who look on.
+
+use std::{
+    cell::RefCell,
+    sync::{Arc, atomic::Ordering},
+};
+
+use hedgerow_base::{Fault, Timestamp};
+use hedgerow_policy::{Application, Scopes};
+use hedgerow_telemetry::{Batch, Intake, layout};
+
+use crate::{
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry, watch,
+};
+
+/// A message as it came from the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Where it goes to: a topic name without wildcards.
+    pub topic: &'a str,
+    /// What it says.
+    pub payload: &'a [u8],
+    /// Whether the sender waits for an acknowledgement.
+    pub needs_ack: bool,
+    /// Whether the sender wants it kept for later subscribers. Under `things/` the hub keeps the last
+    /// values itself, so it changes nothing there.
+    pub retain: bool,
+}
+
+/// What was decided about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Whether it is to be handed to subscribers.
+    pub route: bool,
+    /// What to tell the sender, and when.
+    pub outcome: Outcome,
+}
+
+/// What to tell the sender of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is nothing to wait for.
+    Done,
+    /// To be acknowledged when this ticket is stored.
+    Pending(Ticket),
+    /// It was not taken.
+    Refused(Refusal),
+}
+
+thread_local! {
+    /// Used again for every message of a shard.
+    static SCRATCH: RefCell<Batch> = RefCell::default();
+}
+
+const OUTSIDE: Refusal =
+    Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const SCOPE: Refusal =
+    Refusal::new(Fault::Denied, "scope", "the token has no scope for this; make one that has");
+const EXPIRED: Refusal =
+    Refusal::new(Fault::Denied, "certificate", "the certificate has expired; enrol again");
+
+impl Plane {
+    /// Decides one PUBLISH of a session.
+    pub fn publish(&self, session: &Admitted, message: Message<'_>, now: Timestamp) -> Published {
+        let outcome = match &session.0 {
+            Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
+            Who::Device { entry, .. } => self.publish_device(entry, message, now),
+            Who::Application(application) => self.publish_application(application, message),
+            Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
+            Who::LoopbackTester => Ok(Outcome::Done),
+        };
+        match outcome {
+            Ok(outcome) => Published { route: true, outcome },
+            Err(refusal) => {
+                self.denied(session, refusal.word, message.topic);
+                Published { route: false, outcome: Outcome::Refused(refusal) }
+            }
+        }
+    }
+
+    fn publish_device(
+        &self,
+        entry: &Arc<Entry>,
+        message: Message<'_>,
+        now: Timestamp,
+    ) -> Result<Outcome, Refusal> {
+        let compiled = entry.compiled(self.readings());
+        let channel = compiled.grants.publish(message.topic)?;
+        entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
+        let admission = &entry.admission;
+        let intake = Intake {
+            device: admission.device,
+            profile: &admission.profile,
+            grants: &compiled.grants,
+            series: &compiled.series,
+            retention_days_max: admission.overlay.retention_days_max,
+            now,
+        };
+        SCRATCH.with_borrow_mut(|batch| {
+            let refusals = intake.take(channel, message.payload, batch)?;
+            let identity = Identity::Device(admission.tenant, admission.device);
+            for (reason, count) in refusals.iter() {
+                let word = reason.word();
+                self.denials.note_many(identity, Some(entry), word, count, message.topic);
+            }
+            if batch.is_empty() {
+                return Ok(Outcome::Done);
+            }
+            let ticket = self.readings().offer(batch)?;
+            if self.bus().is_watched(&admission.key()) {
+                self.carry(entry, batch);
+            }
+            Ok(if message.needs_ack { Outcome::Pending(ticket) } else { Outcome::Done })
+        })
+    }
+
+    /// A program may send a device what the device may receive: actions and desired state.
+    fn publish_application(
+        &self,
+        application: &Application,
+        message: Message<'_>,
+    ) -> Result<Outcome, Refusal> {
+        if !application.scopes.contain(Scopes::DEVICES) {
+            return Err(SCOPE);
+        }
+        let entry = watch::device_of(message.topic)
+            .and_then(|device| self.directory().find(application.tenant, device));
+        let entry = entry.ok_or(hedgerow_policy::GrantDenial::NotYours)?;
+        entry.compiled(self.readings()).grants.receive(message.topic)?;
+        Ok(Outcome::Done)
+    }
+
+    #[cold]
+    fn carry(&self, entry: &Entry, batch: &Batch) {
+        let admission = &entry.admission;
+        let specs = layout(&admission.profile, &admission.overlay);
+        let series = &entry.compiled(self.readings()).series;
+        for reading in batch.readings().flatten() {
+            let place = series.iter().position(|known| *known == reading.series);
+            if let Some(spec) = place.and_then(|place| specs.get(place)) {
+                self.bus().carry(LiveValue {
+                    device: admission.key(),
+                    name: spec.name.clone(),
+                    at: reading.at,
+                    value: reading.value.to_value(),
+                });
+            }
+        }
+    }
+
+    pub(crate) fn denied(&self, session: &Admitted, word: &'static str, topic: &str) {
+        let entry = match &session.0 {
+            Who::Device { entry, .. } => Some(&**entry),
+            Who::Application(_) | Who::LoopbackTester => None,
+        };
+        self.denials.note(session.identity(), entry, word, topic);
+    }
+}
+
+/// Whether a topic or filter can touch `things/`.
+pub(crate) fn is_under_things(topic: &str) -> bool {
+    let first = topic.split('/').next().unwrap_or_default();
+    matches!(first, "things" | "+" | "#")
+}

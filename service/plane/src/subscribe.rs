@@ -1,0 +1,60 @@
+//! What a session may subscribe to, and be handed.
+
+use hedgerow_base::Fault;
+use hedgerow_policy::Scopes;
+
+use crate::{Admitted, Plane, Refusal, connect::Who, publish::is_under_things, watch};
+
+const OUTSIDE: Refusal =
+    Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const SCOPE: Refusal =
+    Refusal::new(Fault::Denied, "scope", "the token needs the scope read for this");
+const FILTER: Refusal =
+    Refusal::new(Fault::Denied, "filter", "a program may subscribe under things/ only");
+
+impl Plane {
+    /// Whether this session may subscribe to `filter`. A filter may be wider than what is handed out:
+    /// each message is judged by [`Plane::may_receive`] as well.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says why not.
+    pub fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
+        let judged = match &session.0 {
+            Who::Device { entry, .. } => {
+                let compiled = entry.compiled(self.readings());
+                compiled.grants.subscribe(filter).map_err(Refusal::from)
+            }
+            Who::Application(application) if !application.scopes.contain(Scopes::READ) => {
+                Err(SCOPE)
+            }
+            Who::Application(_) if filter.starts_with("things/") => Ok(()),
+            Who::Application(_) => Err(FILTER),
+            Who::LoopbackTester if may_test(filter) => Ok(()),
+            Who::LoopbackTester => Err(OUTSIDE),
+        };
+        judged.inspect_err(|refusal| self.denied(session, refusal.word, filter))
+    }
+
+    /// Whether this session may be handed a message on `topic` now. Cheap; asked for each delivery.
+    #[must_use]
+    #[inline]
+    pub fn may_receive(&self, session: &Admitted, topic: &str) -> bool {
+        match &session.0 {
+            Who::Device { entry, .. } => {
+                entry.compiled(self.readings()).grants.receive(topic).is_ok()
+            }
+            Who::Application(application) => {
+                application.scopes.contain(Scopes::READ)
+                    && watch::device_of(topic).is_some_and(|device| {
+                        self.directory().find(application.tenant, device).is_some()
+                    })
+            }
+            Who::LoopbackTester => !is_under_things(topic),
+        }
+    }
+}
+
+/// `#` and `+/…` are let through for testers: what is under `things/` is not handed to them.
+fn may_test(filter: &str) -> bool {
+    filter.split('/').next() != Some("things")
+}

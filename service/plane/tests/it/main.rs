@@ -1,0 +1,10 @@
+//! The data plane from outside: what passes, what is refused, and what a change does to open sessions.
+
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod publish;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod subscribe;

@@ -1,0 +1,118 @@
+use hedgerow_base::{Incarnation, TenantId};
+use hedgerow_plane::{Identity, ValidCertificate, Verdict};
+use hedgerow_policy::{CertificateId, PersonId, Role, Standing, Witness};
+
+use crate::house::{CERTIFICATE, DEVICE, NOW, OTHER, admission, house, own, peer, peer_as};
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unchanged => "unchanged",
+        Verdict::Narrowed => "narrowed",
+        Verdict::Ended(refusal) => refusal.word,
+    }
+}
+
+#[test]
+fn a_known_device_with_a_valid_certificate_is_admitted() {
+    let house = house();
+    let session = house.session();
+    assert_eq!(session.identity(), Identity::Device(TenantId::FIRST, DEVICE));
+    assert_eq!(session.expires(), Some(NOW.plus_ms(1000)));
+}
+
+#[test]
+fn whoever_is_not_admitted_hears_why_and_is_noticed() {
+    let house = house();
+    let refused = |peer, at| house.plane.admit(peer, at).unwrap_err().word;
+    assert_eq!(refused(peer_as(TenantId::FIRST, OTHER, CERTIFICATE), NOW), "unknown-device");
+    assert_eq!(refused(peer_as(TenantId(2), DEVICE, CERTIFICATE), NOW), "unknown-device");
+    let revoked = CertificateId([9; 32]);
+    assert_eq!(refused(peer_as(TenantId::FIRST, DEVICE, revoked), NOW), "certificate");
+    assert_eq!(refused(peer(), NOW.plus_ms(1000)), "certificate");
+    assert!(house.plane.admit(peer(), NOW.plus_ms(999)).is_ok());
+    house.plane.directory().apply(admission(DEVICE, Standing::Cut));
+    assert_eq!(refused(peer(), NOW), "cut");
+    let person = Witness::of_a_proof().person(TenantId::FIRST, PersonId(1), Role::Owner);
+    assert_eq!(refused(person, NOW), "person");
+    let expected =
+        ["unknown unknown-device ", "unknown unknown-device ", "known certificate ", "known cut "];
+    assert_eq!(house.log(), expected);
+}
+
+#[test]
+fn a_change_of_another_device_changes_nothing_here() {
+    let house = house();
+    let mut session = house.session();
+    let before = house.plane.revision();
+    house.plane.directory().apply(admission(OTHER, Standing::Full));
+    assert!(house.plane.revision() > before);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Unchanged);
+}
+
+#[test]
+fn quarantine_narrows_an_open_session_and_release_widens_it_again() {
+    let house = house();
+    let mut session = house.session();
+    house.plane.directory().apply(admission(DEVICE, Standing::Remediate));
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    assert_eq!(house.refused(&session, &own("properties/cpuPercent"), "1"), "standing");
+    assert!(!house.plane.may_receive(&session, &own("actions/identify")));
+    assert!(house.plane.may_receive(&session, &own("actions/update")));
+    house.plane.directory().apply(admission(DEVICE, Standing::Full));
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    house.publish(&session, &own("properties/cpuPercent"), "1");
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Unchanged);
+}
+
+#[test]
+fn whatever_takes_the_ground_from_a_session_ends_it() {
+    let house = house();
+    let ends = |change: &dyn Fn()| {
+        house.plane.directory().apply(admission(DEVICE, Standing::Full));
+        let mut session = house.session();
+        change();
+        word(house.plane.rejudge(&mut session, NOW))
+    };
+    let directory = house.plane.directory();
+    assert_eq!(ends(&|| directory.apply(admission(DEVICE, Standing::Cut))), "cut");
+    assert_eq!(ends(&|| directory.remove(TenantId::FIRST, DEVICE)), "unknown-device");
+    let mut revoked = admission(DEVICE, Standing::Full);
+    revoked.certificates.clear();
+    assert_eq!(ends(&|| directory.apply(revoked.clone())), "certificate");
+    let mut resold = admission(DEVICE, Standing::Full);
+    resold.incarnation = Incarnation(2);
+    assert_eq!(ends(&|| directory.apply(resold.clone())), "certificate");
+    directory.apply(admission(DEVICE, Standing::Full));
+    let mut session = house.session();
+    assert_eq!(word(house.plane.rejudge(&mut session, NOW.plus_ms(1000))), "certificate");
+}
+
+#[test]
+fn a_renewed_certificate_leaves_the_old_session_until_it_is_revoked() {
+    let house = house();
+    let mut session = house.session();
+    let mut renewed = admission(DEVICE, Standing::Full);
+    let id = CertificateId([2; 32]);
+    renewed.certificates.push(ValidCertificate { id, expires: NOW.plus_ms(5000) });
+    house.plane.directory().apply(renewed);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    assert_eq!(session.expires(), Some(NOW.plus_ms(1000)));
+    assert!(house.plane.admit(peer_as(TenantId::FIRST, DEVICE, id), NOW).is_ok());
+}
+
+#[test]
+fn presence_follows_sessions_and_survives_changes() {
+    let house = house();
+    let session = house.session();
+    let presence = || house.plane.directory().presence(TenantId::FIRST, DEVICE).unwrap();
+    assert_eq!((presence().sessions, presence().last_seen), (0, None));
+    house.plane.connected(&session, "one", NOW);
+    house.plane.directory().apply(admission(DEVICE, Standing::Remediate));
+    assert_eq!((presence().sessions, presence().last_seen), (1, Some(NOW)));
+    house.plane.disconnected(&session, "one", "closed", NOW);
+    house.plane.disconnected(&session, "one", "closed", NOW);
+    assert_eq!(presence().sessions, 0);
+    assert_eq!(house.log()[0], "connected one");
+    assert_eq!(house.log()[1], "disconnected one closed");
+    assert_eq!(house.plane.directory().presence(TenantId::FIRST, OTHER), None);
+}
