@@ -46,6 +46,14 @@ impl Server {
         Ok(server)
     }
 
+    /// Kibibytes of memory that are resident.
+    pub(crate) fn resident_kib(&self) -> Result<u64, Box<dyn Error>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        Ok(number.ok_or("no VmRSS")?.parse()?)
+    }
+
     pub(crate) fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
         Cpu::of(&self.0.id().to_string())
     }

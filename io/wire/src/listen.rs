@@ -115,11 +115,11 @@ fn take_in<G: Gate, D: Door>(
     let shard = Rc::clone(shard);
     spawn_local(async move {
         let patience = Duration::from_millis(HANDSHAKE_MS_MAX);
-        // Boxed, so that an open connection does not carry the room of its handshake.
-        let opened = Box::pin(timeout(patience, door.open(tcp))).await;
-        drop(door);
-        match opened {
-            Ok(Ok((stream, peer))) => Connection::new(stream, peer, shard, places).await,
+        match timeout(patience, door.open(tcp)).await {
+            // A task of its own: an open connection does not carry the room of its handshake.
+            Ok(Ok((stream, peer))) => {
+                spawn_local(Connection::new(stream, peer, shard, places));
+            }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),
         }
