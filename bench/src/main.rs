@@ -124,7 +124,9 @@ fn mosquitto(address: SocketAddr, settings: &str) -> Result<Server, Box<dyn Erro
     let file = env::temp_dir().join(format!("hedgerow-bench-{}.conf", address.port()));
     let port = address.port();
     // Started by root it would give up the right to read its key.
-    let text = format!("listener {port} 127.0.0.1\n{settings}log_type none\nset_tcp_nodelay true\nuser root\n");
+    let text = format!(
+        "listener {port} 127.0.0.1\n{settings}log_type none\nset_tcp_nodelay true\nuser root\n"
+    );
     fs::write(&file, text)?;
     let path = file.to_string_lossy();
     let server = Server::start(Path::new("/usr/sbin/mosquitto"), &["-c", &path], address);

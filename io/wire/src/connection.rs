@@ -9,6 +9,7 @@ use std::{
     io,
     pin::Pin,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -32,7 +33,8 @@ pub(crate) struct Connection<G: Gate, S> {
     stream: S,
     shard: Rc<Shard<G>>,
     link: Rc<Link<G>>,
-    peer: Peer,
+    /// Until CONNECT.
+    peer: Option<Box<Peer>>,
     /// The beginning of a packet, or packets not wanted yet. Without capacity while there is none.
     partial: Vec<u8>,
     memo: Weak<Route<G>>,
@@ -58,14 +60,14 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         shard: Rc<Shard<G>>,
         (place, half_open): (Place, Place),
     ) -> Self {
-        let server = Server::new(shard.settings().mqtt, shard.clock.even());
+        let server = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
         let link = Link::new(shard.next_link_id(), server, Some(half_open));
         shard.arm(&link);
         Self {
             stream,
             shard,
             link,
-            peer,
+            peer: Some(Box::new(peer)),
             partial: Vec::new(),
             memo: Weak::new(),
             phase: Phase::Open,
@@ -246,7 +248,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         match event {
             Event::Connect(connect) => {
                 if let Err(Refusal { fault, reason, .. }) = self.admit(connect.client_id, now) {
-                    let state = &mut *link.state.borrow_mut();
+                    let state = &mut *self.link.state.borrow_mut();
                     let (code, text) = (reasons::connack(fault), Some(&*reason));
                     let closed = state.server.refuse(code, "refused", fault, text, &mut state.out);
                     state.ended = Some(closed);
@@ -280,19 +282,21 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         }
     }
 
-    fn admit(&self, client_id: &str, now: Timestamp) -> Result<(), Refusal> {
+    fn admit(&mut self, client_id: &str, now: Timestamp) -> Result<(), Refusal> {
         let shard = &self.shard;
+        // INVARIANT: a machine lets one CONNECT through.
+        let Some(peer) = self.peer.take() else { return Ok(()) };
         let revision = shard.gate.revision();
-        let admitted = shard.gate.admit(self.peer, shard.clock.wall(now))?;
+        let admitted = shard.gate.admit(*peer, shard.clock.wall(now))?;
         let mut state = self.link.state.borrow_mut();
         (state.admitted, state.revision) = (Some(admitted), revision);
         state.is_assigned = client_id.is_empty();
         drop(state);
         let key = if client_id.is_empty() {
             let (index, at, id) = (shard.index, now.as_ms(), self.link.id);
-            SessionKey::new(&self.peer, &format!("auto-{index}-{at:x}-{id:x}"))
+            SessionKey::new(&peer, &format!("auto-{index}-{at:x}-{id:x}"))
         } else {
-            SessionKey::new(&self.peer, client_id)
+            SessionKey::new(&peer, client_id)
         };
         shard.connect(&self.link, key, now);
         Ok(())

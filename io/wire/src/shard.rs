@@ -40,6 +40,7 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) gate: G,
     pub(crate) common: Arc<Common<G>>,
     pub(crate) counts: Arc<ShardCounts>,
+    pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RefCell<HashMap<Arc<SessionKey>, Rc<Link<G>>>>,
     /// Connections whose session is on its way from another shard, by the number of their claim.
@@ -89,12 +90,14 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn new(index: usize, gate: G, common: Arc<Common<G>>) -> Rc<Self> {
         let counts = common.ledger.shards.get(index).cloned().unwrap_or_default();
         let outboxes = common.mailboxes.iter().map(|_| Vec::new()).collect();
+        let mqtt = Arc::new(common.settings.mqtt);
         let judged_revision = Cell::new(gate.revision());
         Rc::new(Self {
             index,
             gate,
             common,
             counts,
+            mqtt,
             clock: Clock::new(),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
