@@ -15,9 +15,6 @@ use hedgerow_wire::{
 };
 use rcgen::{KeyPair, PublicKeyData, SigningKey};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Clone)]
 struct Open;
 
