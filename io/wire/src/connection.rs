@@ -98,11 +98,11 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 
     fn wants_input(&self) -> bool {
-        let state = self.link.state.borrow();
-        state.ended.is_none() && state.server.wants_input()
+        self.link.state.borrow().wants_input(self.shard.settings().out_bytes_max)
     }
 
-    fn read(&mut self, context: &mut Context<'_>, now: Timestamp) {
+    /// Reads and acts; says whether it stopped because nothing more is wanted for now.
+    fn read(&mut self, context: &mut Context<'_>, now: Timestamp) -> bool {
         if !self.partial.is_empty() {
             self.take(&[], now);
         }
@@ -110,21 +110,28 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let mut buffer = shard.read_buffer.borrow_mut();
         for _ in 0..READS_A_TURN_MAX {
             if !self.wants_input() {
-                return;
+                return true;
             }
             let mut read = ReadBuf::new(&mut buffer);
             match Pin::new(&mut self.stream).poll_read(context, &mut read) {
-                Poll::Pending => return,
+                Poll::Pending => return false,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     shard.counts.reads.add(1);
                     self.take(read.filled(), now);
                 }
-                Poll::Ready(Ok(())) => return self.broken("peer-closed"),
-                Poll::Ready(Err(_)) => return self.broken("reset"),
+                Poll::Ready(Ok(())) => {
+                    self.broken("peer-closed");
+                    return false;
+                }
+                Poll::Ready(Err(_)) => {
+                    self.broken("reset");
+                    return false;
+                }
             }
         }
         // There may be more; the others come first.
         context.waker().wake_by_ref();
+        false
     }
 
     /// The stream is of no use any more.
@@ -168,7 +175,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             if state.ended.is_some() {
                 return &[];
             }
-            if !state.server.wants_input() {
+            if !state.wants_input(self.shard.settings().out_bytes_max) {
                 break;
             }
             let frame = match split(bytes, state.server.packet_bytes_max()) {
@@ -400,11 +407,17 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<G, S> {
         this.link.state.borrow_mut().begin_turn(context.waker());
         if this.phase == Phase::Open {
             this.tend(now);
-            this.read(context, now);
+            let is_held_back = this.read(context, now);
             this.shard.post_outgoing();
-            let is_over = this.link.state.borrow().ended.is_some();
-            if !is_over && let Poll::Ready(Err(_)) = this.write(context, now) {
-                this.broken("reset");
+            if this.link.state.borrow().ended.is_none() {
+                match this.write(context, now) {
+                    Poll::Ready(Err(_)) => this.broken("reset"),
+                    // What held the client back has just been written.
+                    Poll::Ready(Ok(())) if is_held_back && this.wants_input() => {
+                        context.waker().wake_by_ref();
+                    }
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                }
             }
         }
         if this.link.state.borrow().ended.is_some() {

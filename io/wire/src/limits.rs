@@ -42,6 +42,9 @@ pub const ROUTES_MAX: usize = 8_192;
 /// Milliseconds between two looks at deadlines, standings and expired sessions.
 pub const TICK_MS: u64 = 250;
 
+/// Milliseconds after which a connection is looked at though none of its deadlines has passed.
+pub const ALARM_MS_MAX: i64 = 60_000;
+
 /// Sessions whose client is away, a shard.
 pub const AWAY_SESSIONS_MAX: usize = 100_000;
 
