@@ -75,6 +75,10 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections that have not been accepted yet.
     pub half_open_max: usize,
+    /// Sessions whose client is away, a shard.
+    pub away_sessions_max: usize,
+    /// Milliseconds for the handshake beneath MQTT.
+    pub handshake_ms_max: u64,
     /// Bytes that wait for a slow reader.
     pub out_bytes_max: usize,
     /// Milliseconds after which a reader that takes nothing is given up.
@@ -88,6 +92,8 @@ impl Default for Settings {
             mqtt: hedgerow_mqtt::Settings::default(),
             connections_max: limits::CONNECTIONS_MAX,
             half_open_max: limits::HALF_OPEN_MAX,
+            away_sessions_max: limits::AWAY_SESSIONS_MAX,
+            handshake_ms_max: limits::HANDSHAKE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }

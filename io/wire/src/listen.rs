@@ -9,10 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
-    connection::Connection, counters::Place, gate::Gate, limits::HANDSHAKE_MS_MAX, mail::Letter,
-    shard::Shard,
-};
+use crate::{connection::Connection, counters::Place, gate::Gate, mail::Letter, shard::Shard};
 
 /// How a TCP connection becomes a stream with a proven peer. `io/listen` has the one that speaks TLS.
 pub trait Door: Send + Sync + 'static {
@@ -114,7 +111,7 @@ fn take_in<G: Gate, D: Door>(
 ) {
     let shard = Rc::clone(shard);
     spawn_local(async move {
-        let patience = Duration::from_millis(HANDSHAKE_MS_MAX);
+        let patience = Duration::from_millis(shard.settings().handshake_ms_max);
         match timeout(patience, door.open(tcp)).await {
             // A task of its own: an open connection does not carry the room of its handshake.
             Ok(Ok((stream, peer))) => {

@@ -199,6 +199,32 @@ fn a_client_that_was_held_back_gets_all_its_answers_once_it_reads() {
     assert!(answers.chunks(2).all(|answer| answer == [0xD0, 0]));
 }
 
+/// A door whose handshake never ends.
+struct Stuck;
+
+impl hedgerow_wire::Door for Stuck {
+    type Stream = tokio::net::TcpStream;
+
+    async fn open(
+        &self,
+        tcp: tokio::net::TcpStream,
+    ) -> Result<(Self::Stream, hedgerow_policy::Peer), &'static str> {
+        std::future::pending::<()>().await;
+        drop(tcp);
+        Err("never")
+    }
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_is_given_up() {
+    let hub = Hub::new(Settings { handshake_ms_max: 50, ..Settings::default() });
+    let address = hub.wire.listen(([127, 0, 0, 1], 0).into(), Stuck).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    hub.wait_for_end("handshake-timeout", 1);
+    hub.wait_for("it is gone", |_, counters| counters.connections + counters.half_open == 0);
+}
+
 #[test]
 fn stopping_says_goodbye() {
     let hub = Hub::new(Settings::default());
