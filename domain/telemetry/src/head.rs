@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use hedgerow_base::Timestamp;
-use hedgerow_model::{Value, ValueRef};
+use hedgerow_model::Value;
 
 use crate::{
     Points, Reading, SeriesId,
@@ -118,13 +118,12 @@ impl Head {
         self.full.retain(|id| remaining.contains_key(id));
     }
 
-    /// Every unsealed point, as readings.
-    pub fn readings(&self) -> impl Iterator<Item = Reading<'_>> {
-        self.series.iter().flat_map(|(series, unsealed)| {
-            unsealed.points.iter().map(|(ms, value): (i64, ValueRef<'_>)| Reading {
-                series: *series,
-                at: Timestamp::from_ms(ms),
-                value,
+    /// The unsealed points of a series, as readings.
+    pub fn readings(&self, series: SeriesId) -> impl Iterator<Item = Reading<'_>> {
+        self.points(series).into_iter().flat_map(move |points| {
+            points.iter().map(move |(ms, value)| {
+                let at = Timestamp::from_ms(ms);
+                Reading { series, at, value }
             })
         })
     }
@@ -132,6 +131,8 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
+    use hedgerow_model::ValueRef;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -26,4 +26,4 @@ pub use journal::{Batch, Reading, Readings};
 pub use points::Points;
 pub use query::{Bucket, Buckets, Merged, Range};
 pub use retention::expires_before;
-pub use series::{DeviceKey, SeriesId, SeriesSpec, layout, slot};
+pub use series::{DeviceKey, SeriesId, SeriesSpec, layout, name_at, slot};

@@ -59,6 +59,27 @@ pub fn layout(profile: &Profile, overlay: &Overlay) -> Vec<SeriesSpec> {
     properties.chain(events).chain(results).chain([reported]).collect()
 }
 
+/// The name of the series at `place` of the [`layout`] of `profile`.
+#[must_use]
+pub fn name_at(place: usize, profile: &Profile) -> Option<Box<str>> {
+    let (properties, events) = (profile.properties(), profile.events());
+    if let Some(property) = properties.get(place) {
+        return Some(property.name.clone());
+    }
+    let place = place - properties.len();
+    if let Some(event) = events.get(place) {
+        return Some(format!("event/{}", event.name).into());
+    }
+    let place = place - events.len();
+    let actions = profile.actions().iter().map(|action| &*action.name);
+    let mut results = actions.chain(REMEDIATION_ACTIONS);
+    let count = profile.actions().len() + REMEDIATION_ACTIONS.len();
+    match results.nth(place) {
+        Some(name) => Some(format!("result/{name}").into()),
+        None => (place == count).then(|| "reported".into()),
+    }
+}
+
 /// The place of `channel` in the [`layout`] of `profile`; a pack has none of its own.
 #[must_use]
 pub fn slot(channel: Channel, profile: &Profile) -> Option<usize> {
@@ -91,6 +112,10 @@ mod tests {
         assert_eq!(name(Channel::Reported), Some("reported"));
         assert_eq!(name(Channel::Telemetry), None);
         assert_eq!(layout.last().map(|spec| &*spec.name), Some("reported"));
+        for (place, spec) in layout.iter().enumerate() {
+            assert_eq!(name_at(place, &profile).as_deref(), Some(&*spec.name));
+        }
+        assert_eq!(name_at(layout.len(), &profile), None);
     }
 
     #[test]

@@ -1,15 +1,23 @@
 //! HTTP, on three doors (design: ports and their client-certificate rules).
 //!
 //! * [`devices`]: for devices, client certificates welcome: EST (RFC 7030), revocation list, checkpoints.
+//! * [`people`]: for people and programs, over HTTPS, and over HTTP on loopback for the first sign-in.
 //!
 //! Every handler reads what came in, asks the control plane, and writes what came of it; decisions are
 //! made further in.
 
 pub mod devices;
+mod door;
 mod est;
 pub mod limits;
+mod open_api;
+pub mod people;
+mod problem;
+mod rest;
 mod revocation;
 mod serve;
 
+pub use door::Transport;
+pub use people::People;
 pub use revocation::RevocationList;
-pub use serve::{Caller, serve_tls};
+pub use serve::{Caller, serve_local, serve_tls};

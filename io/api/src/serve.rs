@@ -1,6 +1,12 @@
 use std::{future::Future, net::SocketAddr};
 
-use axum::{Extension, Router};
+use axum::{
+    Extension, Router,
+    extract::Request,
+    http::{StatusCode, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+};
 use hedgerow_base::TenantId;
 use hedgerow_listen::server::{Door, Handshakes, channel_binding, peer};
 use hedgerow_policy::Peer;
@@ -75,4 +81,45 @@ pub async fn serve_tls(
         });
     }
     let _ = timeout(STOP_TIME_MAX, open.shutdown()).await;
+}
+
+/// Serves `router` over HTTP on loopback until `stop` is ready. Whoever is not on this machine, or
+/// comes by a name that is not this machine's (DNS rebinding), is sent away.
+pub async fn serve_local(door: Door, router: Router, stop: impl Future<Output = ()>) {
+    let open = GracefulShutdown::new();
+    let router = router.layer(from_fn(refuse_other_hosts));
+    pin!(stop);
+    loop {
+        let arrival = select! {
+            arrival = door.next() => arrival,
+            () = &mut stop => break,
+        };
+        if !arrival.from.ip().is_loopback() {
+            continue;
+        }
+        let (router, watcher) = (router.clone(), open.watcher());
+        tokio::spawn(async move {
+            let service = TowerToHyperService::new(router);
+            let http = http();
+            let serving =
+                http.serve_connection_with_upgrades(TokioIo::new(arrival.stream), service);
+            if let Err(error) = watcher.watch(serving.into_owned()).await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(arrival.place);
+        });
+    }
+    let _ = timeout(STOP_TIME_MAX, open.shutdown()).await;
+}
+
+async fn refuse_other_hosts(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let name = host.or(authority).unwrap_or_default();
+    let name = name.rsplit_once(':').map_or(name, |(name, _)| name);
+    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
+        return next.run(request).await;
+    }
+    let text = "this door is for this machine only: use http://localhost\n";
+    (StatusCode::MISDIRECTED_REQUEST, text).into_response()
 }

@@ -68,6 +68,15 @@ impl Control {
         Ok(AuditPage { items, next })
     }
 
+    /// The newest signed checkpoint, as it was signed.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn newest_checkpoint(&self, ctx: &Ctx) -> Result<Option<String>, Failure> {
+        let permit = self.permit::<ReadAudit>(ctx).await?;
+        self.store.checkpoint(permit.tenant()).await
+    }
+
     /// Reads the whole log again: every record against its hash, every place against its number, every
     /// checkpoint against the tree and its signature. `open` verifies a note's signature.
     ///

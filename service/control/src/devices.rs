@@ -242,7 +242,7 @@ fn check_labels(pairs: &[(String, String)]) -> Result<Vec<Label>, Failure> {
     let mut labels = labels?;
     labels.sort();
     if labels.windows(2).any(|pair| pair.first().map(Label::key) == pair.last().map(Label::key)) {
-        return Err(Failure::new(Fault::Invalid, "a label's key stands twice"));
+        return Err(Failure::new(Fault::Conflict, "a label's key stands twice; give each once"));
     }
     Ok(labels)
 }

@@ -12,7 +12,7 @@ use hedgerow_policy::{
 use crate::{
     Change, Commit, Ctx, Event, Failure,
     limits::DENIAL_KINDS_MAX,
-    ports::{Herald, Passwords, Random, Signer, Store},
+    ports::{Herald, History, Passwords, Random, Signer, Store},
 };
 
 /// The control plane: every act of people and processes, behind one door.
@@ -21,6 +21,7 @@ pub struct Control {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) passwords: Arc<dyn Passwords>,
+    pub(crate) history: Arc<dyn History>,
     herald: Arc<dyn Herald>,
     denied: Mutex<BTreeSet<(String, &'static str)>>,
 }
@@ -57,9 +58,10 @@ impl Control {
         signer: Arc<dyn Signer>,
         random: Arc<dyn Random>,
         passwords: Arc<dyn Passwords>,
+        history: Arc<dyn History>,
         herald: Arc<dyn Herald>,
     ) -> Self {
-        Self { store, signer, random, passwords, herald, denied: Mutex::default() }
+        Self { store, signer, random, passwords, history, herald, denied: Mutex::default() }
     }
 
     /// The first half of the door: may this be done? A refusal is recorded the first time that this

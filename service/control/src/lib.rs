@@ -16,6 +16,7 @@ mod gate;
 pub mod limits;
 mod people;
 pub mod ports;
+mod readings;
 mod revocation;
 mod standing;
 mod tokens;

@@ -33,3 +33,7 @@ pub const TOKENS_MAX: u32 = 1000;
 pub const TOKEN_LIFE_MS_MAX: i64 = 366 * DAY_MS;
 /// The kinds of denial remembered so that each is recorded once.
 pub const DENIAL_KINDS_MAX: usize = 1024;
+/// Readings in one answer.
+pub const READINGS_MAX: usize = 50_000;
+/// Buckets in one answer.
+pub const BUCKETS_MAX: u32 = 2_000;

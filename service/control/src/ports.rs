@@ -7,8 +7,10 @@ use hedgerow_identity::{
     CertificatePlan, Claim,
     revocation::{CrlPlan, Revoked},
 };
+use hedgerow_model::Value;
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
+use hedgerow_telemetry::{Bucket, Range};
 use hedgerow_tlog::{Hash, NodeId, Note};
 
 use crate::{CertificateRecord, Commit, Event, Failure, Person, TimelineEntry, Token};
@@ -140,6 +142,39 @@ pub trait Store: Send + Sync {
     fn token(&self, hash: [u8; 32]) -> Pending<'_, Option<Token>>;
     /// Tokens of a tenant.
     fn tokens(&self, tenant: TenantId) -> Pending<'_, Vec<Token>>;
+}
+
+/// The newest reading of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastValue {
+    /// A property's name, or `event/{name}`, `result/{action}`, `reported`.
+    pub series: String,
+    /// When it was measured.
+    pub at: Timestamp,
+    /// What was measured.
+    pub value: Value,
+}
+
+/// Readings that were stored.
+pub trait History: Send + Sync {
+    /// Every reading in a range, in order; a failure past `limit`.
+    fn readings<'a>(
+        &'a self,
+        device: DeviceKey,
+        series: &'a str,
+        range: Range,
+        limit: usize,
+    ) -> Pending<'a, Vec<(Timestamp, Value)>>;
+    /// Readings in buckets of `width_ms`; empty ones are left out.
+    fn buckets<'a>(
+        &'a self,
+        device: DeviceKey,
+        series: &'a str,
+        range: Range,
+        width_ms: i64,
+    ) -> Pending<'a, Vec<Bucket>>;
+    /// The newest reading of every series.
+    fn last_values(&self, device: DeviceKey) -> Pending<'_, Vec<LastValue>>;
 }
 
 /// The CA's keys. They never leave it; it signs.

@@ -1,6 +1,6 @@
 //! Quarantine, release, retire, revoke: how far a device is trusted, by a person's word.
 
-use hedgerow_base::{DeviceId, TenantId};
+use hedgerow_base::{DeviceId, Fault, TenantId};
 use hedgerow_identity::revocation::Reason;
 use hedgerow_policy::{Action, Fact, Permit, judge};
 use hedgerow_registry::{Device, Step};
@@ -33,14 +33,19 @@ action!(
 pub struct Cause(String);
 
 impl Cause {
-    /// Characters of a cause; more is cut.
+    /// Characters of a cause.
     pub const CHARS_MAX: usize = 500;
 
-    /// Takes a sentence, without control characters, cut to [`Self::CHARS_MAX`].
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let clean = text.trim().chars().filter(|c| !c.is_control());
-        Self(clean.take(Self::CHARS_MAX).collect())
+    /// Takes a sentence; control characters are left out.
+    ///
+    /// # Errors
+    /// When it is over [`Self::CHARS_MAX`].
+    pub fn new(text: &str) -> Result<Self, Failure> {
+        if text.chars().nth(Self::CHARS_MAX).is_some() {
+            let reason = format!("a reason has up to {} characters", Self::CHARS_MAX);
+            return Err(Failure::new(Fault::Invalid, reason));
+        }
+        Ok(Self(text.trim().chars().filter(|c| !c.is_control()).collect()))
     }
 
     fn sentence(&self, did: &str) -> String {

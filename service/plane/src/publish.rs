@@ -14,7 +14,7 @@ use std::{
 
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_policy::{Application, Scopes};
-use hedgerow_telemetry::{Batch, Intake, layout};
+use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
     Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry, watch,
@@ -140,17 +140,13 @@ impl Plane {
     #[cold]
     fn carry(&self, entry: &Entry, batch: &Batch) {
         let admission = &entry.admission;
-        let specs = layout(&admission.profile, &admission.overlay);
         let series = &entry.compiled(self.readings()).series;
         for reading in batch.readings().flatten() {
             let place = series.iter().position(|known| *known == reading.series);
-            if let Some(spec) = place.and_then(|place| specs.get(place)) {
-                self.bus().carry(LiveValue {
-                    device: admission.key(),
-                    name: spec.name.clone(),
-                    at: reading.at,
-                    value: reading.value.to_value(),
-                });
+            let name = place.and_then(|place| name_at(place, &admission.profile));
+            if let Some(name) = name {
+                let (device, value) = (admission.key(), reading.value.to_value());
+                self.bus().carry(LiveValue { device, name, at: reading.at, value });
             }
         }
     }

@@ -76,8 +76,13 @@ impl LocalBus {
 }
 
 impl Bus for LocalBus {
-    fn is_watched(&self, _: &DeviceKey) -> bool {
-        self.watching.load(Ordering::Acquire) > 0
+    fn is_watched(&self, device: &DeviceKey) -> bool {
+        if self.watching.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let queues = lock(&self.queues);
+        queues.contains_key(&Watched::Tenant(device.tenant))
+            || queues.contains_key(&Watched::Device(device.tenant, device.device))
     }
 
     fn carry(&self, live: LiveValue) {
@@ -171,6 +176,10 @@ mod tests {
         assert_eq!(poll(&mut one), Poll::Pending);
         assert!(poll(&mut all).is_ready() && poll(&mut all).is_ready());
         assert_eq!(poll(&mut others), Poll::Pending, "another tenant sees nothing");
+        let other = live(DeviceId::from_bytes([2; 16]), 2).device;
+        assert!(bus.is_watched(&other), "by the one who watches all");
+        drop(all);
+        assert!(bus.is_watched(&live(DEVICE, 1).device) && !bus.is_watched(&other));
     }
 
     #[test]

@@ -6,25 +6,31 @@ use std::{
 };
 
 use hedgerow_api::{
+    People, Transport,
     devices::{self, Devices},
-    serve_tls,
+    people::router,
+    serve_local, serve_tls,
 };
 use hedgerow_base::TenantId;
+use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
-    server::{ClientCertificates, Door, Handshakes, Slot, config},
+    server::{ClientCertificates, Door, Handshakes, Slot, config, tester},
 };
 use hedgerow_plane::Plane;
-use hedgerow_policy::Witness;
 use hedgerow_tlog::Note;
 use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{Problem, hub::Hub};
+use super::{
+    Problem,
+    hub::{Hub, pem},
+};
 use crate::args::Up;
 
 /// What listens.
 pub(super) struct Doors {
+    https: SocketAddr,
     pub(super) devices: SocketAddr,
     pub(super) mqtts: SocketAddr,
     pub(super) local: SocketAddr,
@@ -45,7 +51,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
     let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
     if let Some(address) = up.insecure_mqtt {
-        let tester = Witness::of_a_proof().loopback_tester();
+        let tester = tester(&address)
+            .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
         let address = wire.listen_insecure(address, tester)?;
         tracing::warn!(
             "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
@@ -54,8 +61,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
 
     let door = listen(up.devices).await?;
     let devices = door.address()?;
-    let tls = config(slot, ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
-    let router = devices::router(Arc::new(Devices {
+    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
+    let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
         root: hub.authority.root.clone(),
         issuing: hub.authority.issuing.clone(),
@@ -68,13 +75,54 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     serving.push(tokio::spawn(serve_tls(
         door,
         Handshakes::new(tls),
-        router,
+        routes,
         TenantId::FIRST,
         stopped,
     )));
 
     let name = hub.names.outer().to_owned();
-    Ok(Doors { devices, mqtts, local: up.local, name, wire, stop, serving })
+    let people = Arc::new(people(hub, up, &name, devices, mqtts));
+    let door = listen(up.https).await?;
+    let https = door.address()?;
+    let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
+    serving.push(tokio::spawn(serve_tls(
+        door,
+        Handshakes::new(tls),
+        router(&people, Transport::Https),
+        TenantId::FIRST,
+        told(&stop),
+    )));
+    if !up.local.ip().is_loopback() {
+        return Err(format!("--local is for loopback only, not {}", up.local).into());
+    }
+    let door = listen(up.local).await?;
+    let local = door.address()?;
+    let routes = router(&people, Transport::Local);
+    serving.push(tokio::spawn(serve_local(door, routes, told(&stop))));
+    Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
+}
+
+fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr) -> People {
+    let notary = Arc::clone(&hub.notary);
+    People {
+        control: Arc::clone(&hub.control),
+        plane: hub.plane.clone(),
+        bus: Arc::clone(&hub.bus),
+        open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
+        log_key: *hub.notary.public_key(),
+        profile: Box::new({
+            let profiles = Arc::clone(&hub.profiles);
+            move |name| profiles.named(name)
+        }),
+        random: Arc::new(SystemRandom),
+        ca_pem: pem(&hub.authority.root),
+        fingerprint: hub.fingerprint.clone(),
+        devices_url: format!("https://{name}:{}", devices.port()),
+        mqtts: format!("{name}:{}", mqtts.port()),
+        warning: up.insecure_mqtt.map(|address| {
+            format!("Plain MQTT without sign-in is open at {address}. It is for tests only.")
+        }),
+    }
 }
 
 /// One shard a core.
@@ -124,6 +172,7 @@ impl Doors {
     /// Where devices of other machines reach the hub.
     pub(super) fn announce(&self) {
         println!("hedgerow is up");
+        println!("  people and programs  https://{}:{}", self.name, self.https.port());
         println!("  devices enrol at     https://{}:{}", self.name, self.devices.port());
         println!("  devices publish to   mqtts://{}:{}", self.name, self.mqtts.port());
     }

@@ -46,7 +46,7 @@ impl Profiles {
 pub(super) struct Messenger {
     pub(super) store: Arc<dyn Store>,
     pub(super) plane: Plane,
-    pub(super) profiles: Profiles,
+    pub(super) profiles: Arc<Profiles>,
     pub(super) revocation: Arc<RevocationList>,
     pub(super) overlay: Arc<Overlay>,
     /// Set once the plane is there; until then there is nothing to keep true.

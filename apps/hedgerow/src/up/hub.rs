@@ -37,6 +37,9 @@ pub(super) struct Hub {
     pub(super) authority: Authority,
     pub(super) identity: Identity,
     pub(super) names: Names,
+    /// Of the root's key, as in claim codes, in hex.
+    pub(super) fingerprint: String,
+    pub(super) profiles: Arc<Profiles>,
 }
 
 impl Hub {
@@ -51,7 +54,7 @@ impl Hub {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        let notary = Arc::new(Notary::new(log_key, hub));
+        let notary = Arc::new(Notary::new(log_key, hub.clone()));
         let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
         let master = master_key(&directory, &sealing)?;
         let readings = ReadingsStore::open(data, master, system_clock()).await?;
@@ -59,10 +62,11 @@ impl Hub {
         let (queue, waiting) = notices::queue();
         let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
         let revocation = Arc::new(RevocationList::default());
+        let profiles = Arc::new(Profiles::built_in()?);
         let messenger = Arc::new(Messenger {
             store: Arc::clone(&store) as _,
             plane: plane.clone(),
-            profiles: Profiles::built_in()?,
+            profiles: Arc::clone(&profiles),
             revocation: Arc::clone(&revocation),
             overlay: Arc::new(Overlay::default()),
             ready: OnceLock::new(),
@@ -72,6 +76,7 @@ impl Hub {
             Arc::clone(&keys) as _,
             Arc::new(SystemRandom),
             Arc::new(Argon2id::default()),
+            Arc::new(readings.clone()),
             Arc::clone(&messenger) as _,
         ));
         let names = Names::find(&up.names);
@@ -80,7 +85,19 @@ impl Hub {
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         let identity = identity(&keys, &authority)?;
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
-        Ok(Self { control, plane, bus, readings, notary, revocation, authority, identity, names })
+        Ok(Self {
+            control,
+            plane,
+            bus,
+            readings,
+            notary,
+            revocation,
+            authority,
+            identity,
+            names,
+            fingerprint: hub,
+            profiles,
+        })
     }
 
     /// Prints the one-time link while nobody can sign in, and makes the token of this machine.
@@ -89,6 +106,8 @@ impl Hub {
         let token = secret();
         self.control.create_machine_token(&ctx, digest(&token)).await?;
         write_durably(&data.join("admin.token"), format!("{token}\n").as_bytes())?;
+        let url = format!("http://localhost:{}\n", doors.local.port());
+        write_durably(&data.join("local.url"), url.as_bytes())?;
         let link = secret();
         if self.control.first_link(&ctx, digest(&link)).await? {
             println!("\n  Sign in here, once, within 15 minutes:");

@@ -1,6 +1,6 @@
 //! The journal's rows: written, replayed, and written anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use hedgerow_base::Timestamp;
 use hedgerow_telemetry::{
@@ -107,8 +107,10 @@ impl JournalKey {
 }
 
 fn blocks(head: &Head, without: &[SeriesId]) -> Vec<Batch> {
+    let without: BTreeSet<_> = without.iter().collect();
     let mut blocks = vec![Batch::default()];
-    for reading in head.readings().filter(|reading| !without.contains(&reading.series)) {
+    let kept = head.series().filter(|series| !without.contains(series));
+    for reading in kept.flat_map(|series| head.readings(series)) {
         if let Some(batch) = blocks.last_mut() {
             batch.push(reading);
             if batch.as_bytes().len() >= SNAPSHOT_BLOCK_BYTES {

@@ -13,6 +13,7 @@ mod catalog;
 mod cipher;
 mod erase;
 mod error;
+mod history;
 mod journal;
 pub mod limits;
 mod pending;
@@ -32,7 +33,10 @@ use hedgerow_plane::{Commits, Readings, Refusal, Ticket};
 use hedgerow_telemetry::{Batch, DeviceKey, Head, SeriesId, SeriesSpec};
 use sqlx::{
     ConnectOptions, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteSynchronous,
+    },
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -129,7 +133,8 @@ impl ReadingsStore {
             .busy_timeout(Duration::from_secs(5))
             .pragma("secure_delete", "ON")
             .disable_statement_logging();
-        let mut connection = options.connect().await.while_doing("opening it")?;
+        let writing = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+        let mut connection = writing.connect().await.while_doing("opening it")?;
         sqlx::migrate!("./migrations/sqlite/telemetry")
             .run_direct(None, &mut connection, false)
             .await

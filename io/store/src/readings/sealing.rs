@@ -32,6 +32,15 @@ pub(super) enum Journal {
     Renew,
 }
 
+/// How many free pages are given back at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    /// Few enough that commits wait only milliseconds.
+    Some,
+    /// All of them.
+    All,
+}
+
 impl Writer {
     /// Seals what is due, a part in each turn, and renews the journal when it is long or its key old.
     pub(super) async fn seal_due(&mut self) -> Result<(), ReadingsError> {
@@ -50,7 +59,18 @@ impl Writer {
     /// Seals everything, and leaves no journal.
     pub(super) async fn seal_all(&mut self) -> Result<(), ReadingsError> {
         let all: Vec<_> = self.shared.head().series().collect();
-        self.seal(all, Journal::Renew, None).await
+        self.seal(all, Journal::Renew, None).await?;
+        self.give_back(Pages::All).await
+    }
+
+    /// Gives free pages back to the file system.
+    pub(super) async fn give_back(&mut self, pages: Pages) -> Result<(), ReadingsError> {
+        let statement = match pages {
+            Pages::Some => "PRAGMA incremental_vacuum(512)",
+            Pages::All => "PRAGMA incremental_vacuum",
+        };
+        let vacuum = sqlx::query(statement).fetch_all(&mut self.connection);
+        vacuum.await.while_doing("giving pages back").map(drop)
     }
 
     /// Seals `due` in one transaction with what happens to the journal, and with the erasure of a device.

@@ -380,6 +380,29 @@ async fn the_journal_is_written_anew_after_an_hour_and_keeps_what_is_unsealed() 
 }
 
 #[tokio::test]
+async fn a_long_journal_is_written_anew_and_not_before() {
+    let house = House::new();
+    let store = house.open().await;
+    let series = store.series(device(1), &specs());
+    let long = "x".repeat(1 << 20);
+    let fill = async |from: i64| keep(&store, series[0], &numbers(from..from + 1024)).await;
+    for _ in 0..limits::JOURNAL_BYTES_MAX >> 20 {
+        keep(&store, series[1], &[(0, ValueRef::Text(&long))]).await;
+    }
+    let rows_before = rows(&store, "SELECT count(*) FROM journal").await;
+    fill(0).await;
+    settled(&store).await;
+    assert_eq!(rows(&store, "SELECT count(*) FROM journal").await, 1, "{rows_before} rows before");
+    fill(1024).await;
+    settled(&store).await;
+    assert_eq!(rows(&store, "SELECT count(*) FROM journal").await, 2, "one row is not long");
+    let killed = house.killed();
+    let again = killed.open().await;
+    assert_eq!(again.unsealed(), store.unsealed());
+    assert_eq!(read(&again, device(1), "state").await, [(0, Value::Text(long.into()))]);
+}
+
+#[tokio::test]
 async fn readings_older_than_their_retention_are_deleted() {
     let house = House::new();
     let store = house.open().await;

@@ -16,6 +16,7 @@ use super::{
     journal::{self, JournalKey},
     limits::{RETRY_MS, TICK_SECONDS},
     pending::Group,
+    sealing::Pages,
 };
 
 pub(super) struct Writer {
@@ -173,5 +174,6 @@ impl Writer {
         // A failure here is one of the disk, and commits tell of that; the next look tries again.
         let _ = self.seal_due().await;
         let _ = self.expire().await;
+        let _ = self.give_back(Pages::Some).await;
     }
 }

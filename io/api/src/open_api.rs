@@ -1,0 +1,53 @@
+//! The OpenAPI 3.1 document of the API, made from the handlers themselves.
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::rest::{audit, claims, devices, health, live, readings, session, standing, tokens};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Hedgerow",
+        description = "Devices, their readings and the audit log of a hub. Errors are \
+                       `application/problem+json` (RFC 9457).",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    ),
+    paths(
+        health::health, health::status,
+        devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
+        standing::quarantine, standing::release, standing::retire, standing::revoke,
+        readings::values, readings::readings, readings::buckets, live::live,
+        claims::create, claims::list, claims::withdraw,
+        audit::list, audit::verify, audit::checkpoint,
+        tokens::create, tokens::list, tokens::remove,
+        session::show, session::sign_in, session::sign_out, session::set_password,
+    ),
+    modifiers(&Schemes),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(crate) struct Document;
+
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new("__Host-hedgerow"));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    }
+}
+
+/// The document itself.
+pub(crate) async fn document() -> Response {
+    let json = Document::openapi().to_json().unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+}

@@ -1,0 +1,99 @@
+//! The doors for people and programs: API and pages.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{Next, from_fn},
+    response::Response,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hedgerow_base::TenantId;
+use hedgerow_control::{Control, ports::Random};
+use hedgerow_model::Profile;
+use hedgerow_plane::{LocalBus, Plane};
+use hedgerow_tlog::{Checkpoint, Note};
+
+use crate::{door::Transport, limits::BODY_BYTES_MAX, rest};
+
+/// Checks a note of a tenant's audit log.
+pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
+
+/// The profile of a name.
+pub type ProfileByName = dyn Fn(&str) -> Arc<Profile> + Send + Sync;
+
+/// What the handlers need.
+pub struct People {
+    /// The control plane.
+    pub control: Arc<Control>,
+    /// The data plane.
+    pub plane: Plane,
+    /// Live values.
+    pub bus: Arc<LocalBus>,
+    /// Checks the audit log's checkpoints.
+    pub open_note: Box<OpenNote>,
+    /// The audit log's public key.
+    pub log_key: [u8; 32],
+    /// Profiles by name.
+    pub profile: Box<ProfileByName>,
+    /// Randomness for cookies and tokens.
+    pub random: Arc<dyn Random>,
+    /// Root CA as PEM, to be downloaded.
+    pub ca_pem: String,
+    /// Fingerprint of the root's key, as in claim codes, in hex.
+    pub fingerprint: String,
+    /// Where devices of other machines enrol: `https://host:8444`.
+    pub devices_url: String,
+    /// Where they publish: `host:8883`.
+    pub mqtts: String,
+    /// Shown on every page when the insecure listener is open.
+    pub warning: Option<String>,
+}
+
+impl People {
+    /// A fresh secret of 256 bits as text, for a cookie, a link or a token.
+    pub(crate) fn secret(&self) -> String {
+        let mut bytes = [0; 32];
+        self.random.fill(&mut bytes);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// The routes for people and programs, by one of the two transports.
+pub fn router(people: &Arc<People>, transport: Transport) -> Router {
+    Router::new()
+        .merge(rest::router())
+        .with_state(Arc::clone(people))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(move |mut request: Request, next: Next| {
+            request.extensions_mut().insert(transport);
+            guard(request, next)
+        }))
+}
+
+/// Headers on every answer: nothing is framed, sniffed, referred or kept where others read it, and a
+/// page loads only what the hub itself serves.
+async fn guard(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 6] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+             font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,360 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hedgerow_base::DeviceId;
+use hedgerow_control::Edit;
+use hedgerow_policy::Fact;
+use hedgerow_registry::{Device, Filter, Page, limits::PAGE_DEFAULT};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::forms::{Ask, Body, Id};
+use crate::{
+    People,
+    door::SignedIn,
+    problem::{Problem, Refused},
+};
+
+/// A device as the hub knows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceView {
+    /// Its id for life: 26 characters.
+    id: String,
+    /// What people call it.
+    name: String,
+    /// Where it is in its life: enrolled, active, quarantined, retired, erased.
+    state: &'static str,
+    /// How far it is trusted now: full, restricted, remediate, cut.
+    standing: &'static str,
+    /// The fact that its standing follows from.
+    because: Option<&'static str>,
+    /// The profile that it is held to.
+    profile: String,
+    /// The group that it is in.
+    group: Option<String>,
+    /// Its labels.
+    labels: BTreeMap<String, String>,
+    /// Where its key is kept: unknown, sealed-file, tpm, token.
+    key_storage: &'static str,
+    /// Its newest certificate.
+    certificate: Option<CertificateView>,
+    /// When it enrolled.
+    created: String,
+    /// When it was last heard.
+    last_seen: Option<String>,
+    /// Whether it has an open session.
+    connected: bool,
+    /// Grows with every edit; also the ETag.
+    revision: i64,
+}
+
+/// A certificate of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CertificateView {
+    /// SHA-256 over its DER, in hex.
+    fingerprint: String,
+    /// Valid from.
+    not_before: String,
+    /// Valid until.
+    not_after: String,
+    /// When it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: Option<String>,
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn view(people: &People, device: Device) -> DeviceView {
+    let key = device.key;
+    // The data plane knows better than the store what goes on this moment.
+    let presence = people.plane.directory().presence(key.tenant, key.id);
+    let heard = presence.and_then(|presence| presence.last_seen).max(device.last_seen);
+    DeviceView {
+        id: key.id.to_string(),
+        name: device.name,
+        state: device.state.word(),
+        standing: device.standing.word(),
+        because: device.because.map(Fact::word),
+        profile: device.profile,
+        group: device.group,
+        labels: device.labels.iter().map(|l| (l.key().into(), l.value().into())).collect(),
+        key_storage: device.key_storage.word(),
+        certificate: device.certificate.map(|certificate| CertificateView {
+            fingerprint: hex(&certificate.id.0),
+            not_before: certificate.not_before.to_string(),
+            not_after: certificate.not_after.to_string(),
+            revoked: None,
+        }),
+        created: device.created.to_string(),
+        last_seen: heard.map(|at| at.to_string()),
+        connected: presence.is_some_and(|presence| presence.sessions > 0),
+        revision: device.revision,
+    }
+}
+
+/// One device with its ETag.
+pub(crate) fn answer(people: &People, device: Device) -> Response {
+    let tag = format!("\"{}\"", device.revision);
+    ([(header::ETAG, tag)], Json(view(people, device))).into_response()
+}
+
+/// Which devices, and how many.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeviceQuery {
+    /// In the name, at the beginning of the id, or in a label's value.
+    #[param(max_length = 200)]
+    q: Option<String>,
+    /// made, claimed, enrolled, active, quarantined, retired, erased.
+    #[param(pattern = r"^(made|claimed|enrolled|active|quarantined|retired|erased)$")]
+    state: Option<String>,
+    /// full, restricted, remediate, cut.
+    #[param(pattern = r"^(full|restricted|remediate|cut)$")]
+    standing: Option<String>,
+    /// Whether it has an open session.
+    connected: Option<bool>,
+    /// The group.
+    group: Option<String>,
+    /// A label as key=value.
+    #[param(pattern = r"^[a-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63}$")]
+    label: Option<String>,
+    /// `next` of the page before.
+    #[param(pattern = r"^[0-7][0-9a-hjkmnp-tv-z]{24}[048cgmrw]$")]
+    after: Option<String>,
+    /// Devices in the page.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
+impl DeviceQuery {
+    fn filter(&self) -> Result<Filter, Refused> {
+        let fail = |problem: hedgerow_registry::FilterProblem| {
+            Refused::from(hedgerow_control::Failure::from(problem))
+        };
+        let mut filter = Filter { is_connected: self.connected, ..Filter::default() };
+        filter.group.clone_from(&self.group);
+        filter = filter.search(self.q.as_deref().unwrap_or_default()).map_err(fail)?;
+        if let Some(word) = &self.state {
+            filter = filter.state(word).map_err(fail)?;
+        }
+        if let Some(word) = &self.standing {
+            filter = filter.standing(word).map_err(fail)?;
+        }
+        if let Some(text) = &self.label {
+            filter = filter.label(text).map_err(fail)?;
+        }
+        Ok(filter)
+    }
+
+    fn page(&self) -> Result<Page, Refused> {
+        let after = match &self.after {
+            Some(text) => Some(text.parse::<DeviceId>().map_err(|_| {
+                Refused::invalid("after is not what `next` of a page said; begin without it")
+            })?),
+            None => None,
+        };
+        let page = Page::new(after, self.limit.unwrap_or(PAGE_DEFAULT));
+        page.map_err(|problem| hedgerow_control::Failure::from(problem).into())
+    }
+}
+
+/// A page of devices.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeviceList {
+    /// In the order of their ids.
+    items: Vec<DeviceView>,
+    /// To be sent as `after` for the next page; null at the end.
+    next: Option<String>,
+}
+
+/// Devices that fit a filter.
+#[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(DeviceQuery), responses(
+    (status = 200, description = "A page of devices", body = DeviceList),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Ask(query): Ask<DeviceQuery>,
+) -> Result<Json<DeviceList>, Refused> {
+    let found = people.control.devices(&who.ctx, &query.filter()?, query.page()?).await?;
+    let items = found.items.into_iter().map(|device| view(&people, device)).collect();
+    Ok(Json(DeviceList { items, next: found.next.map(|id| id.to_string()) }))
+}
+
+/// One device.
+#[utoipa::path(get, path = "/api/v1/devices/{id}", tag = "devices",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 200, description = "The device; its revision is the ETag", body = DeviceView),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn one(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Id(id): Id,
+) -> Result<Response, Refused> {
+    Ok(answer(&people, people.control.device(&who.ctx, id).await?))
+}
+
+/// What to change on a device. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeviceEdit {
+    /// What people call it.
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
+    name: Option<String>,
+    /// The group; empty takes it out of its group.
+    #[schema(pattern = r"^((?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80})?$")]
+    group: Option<String>,
+    /// All labels anew.
+    #[schema(max_items = 32)]
+    labels: Option<Vec<LabelBody>>,
+}
+
+/// A label of a device.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabelBody {
+    /// What kind of label: `room`.
+    #[schema(pattern = r"^[a-z0-9._-]{1,63}$")]
+    key: String,
+    /// Its value: `kitchen`.
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,63}$")]
+    value: String,
+}
+
+/// Names and sorts a device. `If-Match` has to carry the ETag that was seen.
+#[utoipa::path(patch, path = "/api/v1/devices/{id}", tag = "devices", request_body = DeviceEdit,
+    params(("id" = String, Path, description = "The device's id"),
+        ("If-Match" = String, Header, description = "The ETag that was seen")), responses(
+    (status = 200, description = "The device as it is now", body = DeviceView),
+    (status = 412, description = "Somebody else was faster", body = Problem, content_type = "application/problem+json"),
+    (status = 428, description = "If-Match is missing", body = Problem, content_type = "application/problem+json"),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn edit(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Id(id): Id,
+    headers: HeaderMap,
+    Body(edit): Body<DeviceEdit>,
+) -> Result<Response, Refused> {
+    // Whether one may comes before how one asks.
+    let seen = people.control.device(&who.ctx, id).await?;
+    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let Some(tag) = tag else {
+        let reason = "send the ETag that you saw as If-Match, so that nobody's edit is lost";
+        return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_REQUIRED));
+    };
+    let revision = tag.trim_matches('"').parse::<i64>().unwrap_or(-1);
+    if revision != seen.revision {
+        let reason = "somebody else changed the device in the meantime; look again";
+        return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_FAILED));
+    }
+    let edit = Edit {
+        revision,
+        name: edit.name,
+        group: edit.group.map(|group| (!group.is_empty()).then_some(group)),
+        labels: edit.labels.map(|labels| labels.into_iter().map(|l| (l.key, l.value)).collect()),
+    };
+    Ok(answer(&people, people.control.edit_device(&who.ctx, id, edit).await?))
+}
+
+/// Which part of a timeline.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TimelineQuery {
+    /// `next` of the page before.
+    before: Option<i64>,
+    /// Entries in the page.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+}
+
+/// Something that happened to a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimelineView {
+    /// When.
+    at: String,
+    /// A word: enrolled, connected, quarantined, denied …
+    kind: String,
+    /// A sentence.
+    detail: String,
+}
+
+/// A page of a timeline.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Timeline {
+    /// Newest first.
+    items: Vec<TimelineView>,
+    /// To be sent as `before` for the next page; null at the end.
+    next: Option<i64>,
+}
+
+/// What happened to a device, newest first.
+#[utoipa::path(get, path = "/api/v1/devices/{id}/timeline", tag = "devices",
+    params(("id" = String, Path, description = "The device's id"), TimelineQuery), responses(
+    (status = 200, description = "A page of its timeline", body = Timeline),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn timeline(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Id(id): Id,
+    Ask(query): Ask<TimelineQuery>,
+) -> Result<Json<Timeline>, Refused> {
+    let limit = limit(query.limit)?;
+    let entries = people.control.timeline(&who.ctx, id, query.before, limit).await?;
+    let is_full = entries.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = entries.last().filter(|_| is_full).map(|(seq, _)| *seq);
+    let items = entries.into_iter().map(|(_, entry)| TimelineView {
+        at: entry.at.to_string(),
+        kind: entry.kind,
+        detail: entry.detail,
+    });
+    Ok(Json(Timeline { items: items.collect(), next }))
+}
+
+/// How many entries of a page, said or not.
+pub(crate) fn limit(said: Option<u32>) -> Result<u32, Refused> {
+    let limit = said.unwrap_or(100);
+    if (1..=hedgerow_control::limits::PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    let reason = format!("a page has 1 to {} entries", hedgerow_control::limits::PAGE_MAX);
+    Err(Refused::invalid(reason))
+}
+
+/// Certificates of a device.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CertificateList {
+    /// Newest first.
+    items: Vec<CertificateView>,
+    /// Always null: there are few.
+    next: Option<String>,
+}
+
+/// The certificates that a device got, newest first.
+#[utoipa::path(get, path = "/api/v1/devices/{id}/certificates", tag = "devices",
+    params(("id" = String, Path, description = "The device's id")), responses(
+    (status = 200, description = "Its certificates", body = CertificateList),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn certificates(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Id(id): Id,
+) -> Result<Json<CertificateList>, Refused> {
+    let found = people.control.certificates(&who.ctx, id).await?;
+    let items = found.into_iter().map(|certificate| CertificateView {
+        fingerprint: hex(&certificate.id.0),
+        not_before: certificate.not_before.to_string(),
+        not_after: certificate.not_after.to_string(),
+        revoked: certificate.revoked.map(|(at, _)| at.to_string()),
+    });
+    Ok(Json(CertificateList { items: items.collect(), next: None }))
+}

@@ -1,0 +1,120 @@
+//! Reading what came in, so that what is wrong with it is said as a problem.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Json, Path, Query, Request},
+    http::{StatusCode, request::Parts},
+};
+use hedgerow_base::{DeviceId, Timestamp};
+use hedgerow_control::Failure;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+
+use crate::problem::Refused;
+
+/// A body in JSON.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => {
+                let status = match rejection.status() {
+                    StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+                    other => other,
+                };
+                Err(Refused::invalid(rejection.body_text()).with_status(status))
+            }
+        }
+    }
+}
+
+/// The query of a URL.
+pub(crate) struct Ask<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Ask<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Refused::invalid(rejection.body_text())),
+        }
+    }
+}
+
+/// The device in a path. What is no id names no device.
+pub(crate) struct Id(pub(crate) DeviceId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let Ok(Path(text)) = Path::<String>::from_request_parts(parts, state).await else {
+            return Err(Failure::absent("device").into());
+        };
+        text.parse().map(Self).map_err(|_| Failure::absent("device").into())
+    }
+}
+
+/// A moment: RFC 3339, or how long ago: `30s`, `15m`, `24h`, `7d`.
+pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Refused> {
+    if let Some(at) = Timestamp::parse(text) {
+        return Ok(at);
+    }
+    let wrong = || {
+        Refused::invalid(format!(
+            "{text} is not a time; write 2026-01-31T12:00:00Z, or 15m for 15 minutes ago (s, m, h, d)"
+        ))
+    };
+    let (number, unit) = text.split_at_checked(text.len().wrapping_sub(1)).ok_or_else(wrong)?;
+    let number: i64 =
+        number.parse().ok().filter(|n| (0..=1_000_000).contains(n)).ok_or_else(wrong)?;
+    let unit_ms = match unit {
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    Ok(now.plus_ms(-number * unit_ms))
+}
+
+/// A whole number; JSON has no other kind of number, so 60.0 is one too.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Whole(i64),
+        Float(f64),
+    }
+    match Option::<Number>::deserialize(from)? {
+        None => Ok(None),
+        Some(Number::Whole(whole)) => Ok(Some(whole)),
+        Some(Number::Float(float)) if float.fract() == 0.0 && float.abs() < 9e15 =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+            Ok(Some(float as i64))
+        }
+        Some(Number::Float(_)) => Err(D::Error::custom("not a whole number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_absolute_or_ago() {
+        let now = Timestamp::from_secs(1_000_000);
+        assert_eq!(moment("15m", now).unwrap(), now.plus_ms(-900_000));
+        assert_eq!(moment("1970-01-01T00:00:01Z", now).unwrap(), Timestamp::from_secs(1));
+        for text in ["", "m", "15", "15y", "-1m", "1000001s", "é", "1é"] {
+            assert!(moment(text, now).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The REST API under `/api/v1`. Every operation is described where it is handled; `open_api` gathers the
+//! descriptions, and a test holds that no route is missing from it.
+
+pub(crate) mod audit;
+pub(crate) mod claims;
+pub(crate) mod devices;
+pub(crate) mod forms;
+pub(crate) mod health;
+pub(crate) mod live;
+pub(crate) mod readings;
+pub(crate) mod session;
+pub(crate) mod standing;
+pub(crate) mod tokens;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    routing::{delete, get, post},
+};
+
+use crate::{People, problem::Refused};
+
+/// The routes of the API.
+pub(crate) fn router() -> Router<Arc<People>> {
+    let device = Router::new()
+        .route("/", get(devices::one).patch(devices::edit))
+        .route("/quarantine", post(standing::quarantine))
+        .route("/release", post(standing::release))
+        .route("/retire", post(standing::retire))
+        .route("/revoke", post(standing::revoke))
+        .route("/timeline", get(devices::timeline))
+        .route("/certificates", get(devices::certificates))
+        .route("/values", get(readings::values))
+        .route("/readings", get(readings::readings))
+        .route("/buckets", get(readings::buckets))
+        .route("/live", get(live::live));
+    let v1 = Router::new()
+        .route("/health", get(health::health))
+        .route("/status", get(health::status))
+        .route("/openapi.json", get(crate::open_api::document))
+        .route("/devices", get(devices::list))
+        .nest("/devices/{id}", device)
+        .route("/claims", get(claims::list).post(claims::create))
+        .route("/claims/{id}", delete(claims::withdraw))
+        .route("/audit", get(audit::list))
+        .route("/audit/verify", post(audit::verify))
+        .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::remove))
+        .route("/session", get(session::show).post(session::sign_in).delete(session::sign_out))
+        .route("/session/password", post(session::set_password))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so);
+    Router::new().nest("/api/v1", v1)
+}
+
+async fn nowhere() -> Refused {
+    hedgerow_control::Failure::absent("path; the API is described at /api/v1/openapi.json").into()
+}
+
+async fn not_so() -> Refused {
+    Refused::invalid("this path takes other methods; see /api/v1/openapi.json")
+        .with_status(axum::http::StatusCode::METHOD_NOT_ALLOWED)
+}

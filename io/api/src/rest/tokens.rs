@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use hedgerow_control::{NewToken, Token};
+use hedgerow_policy::Scopes;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::forms::{Body, whole};
+use crate::{
+    People,
+    door::{SignedIn, digest},
+    problem::{Problem, Refused},
+};
+
+/// A program that shall sign in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokenRequest {
+    /// What people will call it.
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
+    name: String,
+    /// What it may do: read, devices, admin.
+    #[schema(min_items = 1)]
+    scopes: Vec<Scope>,
+    /// How many seconds it works; 90 days when left out, 366 days at most.
+    #[schema(minimum = 1, maximum = 31_622_400)]
+    #[serde(default, deserialize_with = "whole")]
+    expires_in: Option<i64>,
+}
+
+/// A thing that a token may do.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scope {
+    /// Read devices, telemetry and audit.
+    Read,
+    /// Claim, quarantine, release and retire devices.
+    Devices,
+    /// People, tokens, settings.
+    Admin,
+}
+
+impl Scope {
+    const fn scopes(self) -> Scopes {
+        match self {
+            Self::Read => Scopes::READ,
+            Self::Devices => Scopes::DEVICES,
+            Self::Admin => Scopes::ADMIN,
+        }
+    }
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenView {
+    /// Its number.
+    id: i64,
+    /// What people call it.
+    name: String,
+    /// What it may do.
+    scopes: Vec<&'static str>,
+    /// When it was made.
+    created: String,
+    /// Until when it works; null for the token of the machine itself.
+    expires: Option<String>,
+}
+
+/// A token that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenMade {
+    /// Without its secret.
+    token: TokenView,
+    /// The secret; shown once.
+    secret: String,
+}
+
+/// Tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenList {
+    /// Oldest first.
+    items: Vec<TokenView>,
+    /// Always null.
+    next: Option<String>,
+}
+
+fn view(token: &Token) -> TokenView {
+    TokenView {
+        id: token.id,
+        name: token.name.clone(),
+        scopes: token.scopes.words().collect(),
+        created: token.created.to_string(),
+        expires: token.expires.map(|at| at.to_string()),
+    }
+}
+
+/// Makes a token.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenRequest, responses(
+    (status = 201, description = "The token; its secret is shown once", body = TokenMade),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn create(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Body(request): Body<TokenRequest>,
+) -> Result<Response, Refused> {
+    const DEFAULT_S: i64 = 90 * 86_400;
+    let seconds = request.expires_in.unwrap_or(DEFAULT_S);
+    let all = request.scopes.iter().map(|scope| scope.scopes()).reduce(Scopes::and);
+    let Some(scopes) = all else {
+        return Err(Refused::invalid("scopes are one or more of read, devices, admin"));
+    };
+    let life_ms = seconds.checked_mul(1000).unwrap_or(i64::MAX);
+    let new = NewToken { name: request.name, scopes, life_ms };
+    let secret = people.secret();
+    let token = people.control.create_token(&who.ctx, new, digest(&secret)).await?;
+    let made = TokenMade { token: view(&token), secret };
+    Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+/// Tokens, without their secrets.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", responses(
+    (status = 200, description = "Tokens", body = TokenList),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+) -> Result<Json<TokenList>, Refused> {
+    let tokens = people.control.tokens(&who.ctx).await?;
+    Ok(Json(TokenList { items: tokens.iter().map(view).collect(), next: None }))
+}
+
+/// Takes a token away; it stops working at once.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens",
+    params(("id" = i64, Path, description = "The token's number")), responses(
+    (status = 204, description = "It does not work any more"),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn remove(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refused> {
+    // No token has a negative number, so what is no number is simply not there.
+    people.control.remove_token(&who.ctx, id.parse().unwrap_or(-1)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
