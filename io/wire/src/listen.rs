@@ -9,10 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{
-    connection::Connection, counters::Place, gate::Gate, limits::HANDSHAKE_MS_MAX, mail::Letter,
-    shard::Shard,
-};
+use crate::{connection::Connection, counters::Place, gate::Gate, mail::Letter, shard::Shard};
 
 /// How a TCP connection becomes a stream with a proven peer. `io/listen` has the one that speaks TLS.
 pub trait Door: Send + Sync + 'static {
@@ -114,12 +111,12 @@ fn take_in<G: Gate, D: Door>(
 ) {
     let shard = Rc::clone(shard);
     spawn_local(async move {
-        let patience = Duration::from_millis(HANDSHAKE_MS_MAX);
-        // Boxed, so that an open connection does not carry the room of its handshake.
-        let opened = Box::pin(timeout(patience, door.open(tcp))).await;
-        drop(door);
-        match opened {
-            Ok(Ok((stream, peer))) => Connection::new(stream, peer, shard, places).await,
+        let patience = Duration::from_millis(shard.settings().handshake_ms_max);
+        match timeout(patience, door.open(tcp)).await {
+            // A task of its own: an open connection does not carry the room of its handshake.
+            Ok(Ok((stream, peer))) => {
+                spawn_local(Connection::new(stream, peer, shard, places));
+            }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),
         }
