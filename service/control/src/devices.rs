@@ -235,6 +235,10 @@ impl Control {
         at: Timestamp,
         storage: KeyStorage,
     ) -> Result<(), Failure> {
+        let known = self.store.device(key.tenant, key.id).await?;
+        if known.is_none_or(|device| device.key != key || device.key_storage == storage) {
+            return Ok(());
+        }
         let changes = vec![Change::NoteKeyStorage(key, storage)];
         self.store.commit(Commit { now: at, changes, audit: Vec::new(), events: Vec::new() }).await
     }

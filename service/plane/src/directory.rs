@@ -128,6 +128,12 @@ impl Directory {
         self.changed();
     }
 
+    /// Time has passed: every open session is judged again, so that one whose certificate has expired
+    /// ends. To be called now and then.
+    pub fn time_passed(&self) {
+        self.changed();
+    }
+
     /// Grows with every change.
     #[must_use]
     pub fn revision(&self) -> u64 {

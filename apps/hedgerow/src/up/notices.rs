@@ -9,6 +9,8 @@ use hedgerow_base::{DeviceKey, Timestamp};
 use hedgerow_control::Control;
 use hedgerow_listen::server::now;
 use hedgerow_plane::{FirstDenial, Notices};
+use hedgerow_registry::KeyStorage;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 /// Notices that wait to be written; more are dropped and counted.
@@ -18,6 +20,7 @@ enum Notice {
     Connected(DeviceKey, Timestamp),
     Disconnected(DeviceKey, &'static str, Timestamp),
     Denied(DeviceKey, &'static str, String, Timestamp),
+    KeyStorage(DeviceKey, KeyStorage, Timestamp),
 }
 
 /// The end that the data plane holds.
@@ -53,6 +56,14 @@ impl Notices for Queue {
         self.put(Notice::Disconnected(device, why, at));
     }
 
+    fn reported(&self, device: DeviceKey, document: &[u8], at: Timestamp) {
+        let said: Option<Value> = serde_json::from_slice(document).ok();
+        let word = said.as_ref().and_then(|said| said.get("keyStorage")?.as_str());
+        if let Some(word) = word {
+            self.put(Notice::KeyStorage(device, KeyStorage::parse(word), at));
+        }
+    }
+
     fn first_denial(&self, denial: FirstDenial<'_>) {
         if let Some(device) = denial.device {
             self.put(Notice::Denied(device, denial.word, denial.topic.into(), now()));
@@ -70,6 +81,9 @@ impl Waiting {
                 }
                 Notice::Disconnected(device, why, at) => {
                     control.seen(device, at, false, &format!("Its connection ended: {why}.")).await
+                }
+                Notice::KeyStorage(device, storage, at) => {
+                    control.note_key_storage(device, at, storage).await
                 }
                 Notice::Denied(device, word, topic, at) => {
                     control.denied(device, at, word, &topic).await
