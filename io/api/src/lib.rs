@@ -11,6 +11,7 @@ mod door;
 mod est;
 pub mod limits;
 mod open_api;
+mod pages;
 pub mod people;
 mod problem;
 mod rest;
@@ -18,6 +19,7 @@ mod revocation;
 mod serve;
 
 pub use door::Transport;
+pub use pages::Passkeys;
 pub use people::People;
 pub use revocation::RevocationList;
 pub use serve::{Caller, serve_local, serve_tls};

@@ -16,3 +16,17 @@ pub const STREAMS_MAX: u32 = 64;
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a revocation list is given out before it is made anew.
 pub const CRL_KEEP_MS: i64 = 3_600_000;
+/// Passkey ceremonies under way at the same time; the oldest gives way.
+pub const CEREMONIES_MAX: usize = 1024;
+/// How long a person may take to answer their passkey's question.
+pub const CEREMONY_LIFE_MS: i64 = 5 * 60_000;
+/// Characters of a passkey's name.
+pub const PASSKEY_NAME_CHARS_MAX: usize = 40;
+/// Devices in one page of the table.
+pub const TABLE_ROWS: u32 = 50;
+/// Devices that the overview looks through for certificates that end soon.
+pub const OVERVIEW_DEVICES_MAX: usize = 10_000;
+/// Devices that the overview names; of more it says how many.
+pub const OVERVIEW_NAMED_MAX: u32 = 10;
+/// Rows of a history shown as a table.
+pub const HISTORY_ROWS: u32 = 48;

@@ -16,7 +16,7 @@ use hedgerow_model::Profile;
 use hedgerow_plane::{LocalBus, Plane};
 use hedgerow_tlog::{Checkpoint, Note};
 
-use crate::{door::Transport, limits::BODY_BYTES_MAX, rest};
+use crate::{door::Transport, limits::BODY_BYTES_MAX, pages, rest};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
@@ -48,6 +48,10 @@ pub struct People {
     pub devices_url: String,
     /// Where they publish: `host:8883`.
     pub mqtts: String,
+    /// DNS names by which people reach the hub: where passkeys can be made.
+    pub hosts: Vec<String>,
+    /// Passkeys that are being made or used.
+    pub passkeys: pages::Passkeys,
     /// Shown on every page when the insecure listener is open.
     pub warning: Option<String>,
 }
@@ -65,6 +69,7 @@ impl People {
 pub fn router(people: &Arc<People>, transport: Transport) -> Router {
     Router::new()
         .merge(rest::router())
+        .merge(pages::router())
         .with_state(Arc::clone(people))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(move |mut request: Request, next: Next| {

@@ -36,7 +36,7 @@ pub(crate) const fn status_of(fault: Fault) -> StatusCode {
     }
 }
 
-const fn title_of(fault: Fault) -> &'static str {
+pub(crate) const fn title_of(fault: Fault) -> &'static str {
     match fault {
         Fault::Denied => "Not allowed",
         Fault::Absent => "Not found",
@@ -69,6 +69,11 @@ impl Refused {
     /// The request can't be understood.
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
         Failure::new(Fault::Invalid, reason).into()
+    }
+
+    /// For whoever says it in another form than problem+json.
+    pub(crate) fn into_parts(self) -> (Failure, StatusCode) {
+        (self.0, self.1)
     }
 
     /// Another status than the table's, where HTTP has a better word.

@@ -119,6 +119,8 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),
+        hosts: hub.names.hosts.clone(),
+        passkeys: hedgerow_api::Passkeys::default(),
         warning: up.insecure_mqtt.map(|address| {
             format!("Plain MQTT without sign-in is open at {address}. It is for tests only.")
         }),

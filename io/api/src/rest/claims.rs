@@ -138,7 +138,7 @@ pub(crate) async fn withdraw(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let absent = || Failure::absent("claim code");
     let pair = |at: usize| {
         let digits = text.get(2 * at..2 * at + 2).ok_or_else(absent)?;

@@ -106,36 +106,36 @@ pub(crate) fn answer(people: &People, device: Device) -> Response {
 }
 
 /// Which devices, and how many.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeviceQuery {
     /// In the name, at the beginning of the id, or in a label's value.
     #[param(max_length = 200)]
-    q: Option<String>,
+    pub(crate) q: Option<String>,
     /// made, claimed, enrolled, active, quarantined, retired, erased.
     #[param(pattern = r"^(made|claimed|enrolled|active|quarantined|retired|erased)$")]
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// full, restricted, remediate, cut.
     #[param(pattern = r"^(full|restricted|remediate|cut)$")]
-    standing: Option<String>,
+    pub(crate) standing: Option<String>,
     /// Whether it has an open session.
-    connected: Option<bool>,
+    pub(crate) connected: Option<bool>,
     /// The group.
-    group: Option<String>,
+    pub(crate) group: Option<String>,
     /// A label as key=value.
     #[param(pattern = r"^[a-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63}$")]
-    label: Option<String>,
+    pub(crate) label: Option<String>,
     /// `next` of the page before.
     #[param(pattern = r"^[0-7][0-9a-hjkmnp-tv-z]{24}[048cgmrw]$")]
-    after: Option<String>,
+    pub(crate) after: Option<String>,
     /// Devices in the page.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
 }
 
 impl DeviceQuery {
-    fn filter(&self) -> Result<Filter, Refused> {
+    pub(crate) fn filter(&self) -> Result<Filter, Refused> {
         let fail = |problem: hedgerow_registry::FilterProblem| {
             Refused::from(hedgerow_control::Failure::from(problem))
         };
@@ -154,7 +154,7 @@ impl DeviceQuery {
         Ok(filter)
     }
 
-    fn page(&self) -> Result<Page, Refused> {
+    pub(crate) fn page(&self) -> Result<Page, Refused> {
         let after = match &self.after {
             Some(text) => Some(text.parse::<DeviceId>().map_err(|_| {
                 Refused::invalid("after is not what `next` of a page said; begin without it")

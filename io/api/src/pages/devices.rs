@@ -1,0 +1,228 @@
+//! The table of devices.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use hedgerow_base::Timestamp;
+use hedgerow_registry::{Device, Filter};
+use maud::{Markup, html};
+
+use super::{
+    frame::{Frame, Place},
+    visitor::{Trouble, Visitor},
+    words,
+};
+use crate::{
+    People,
+    limits::TABLE_ROWS,
+    rest::{devices::DeviceQuery, forms::Ask},
+};
+
+/// A filter that is one press away.
+struct Chip {
+    word: &'static str,
+    key: &'static str,
+    value: &'static str,
+}
+
+const CHIPS: [Chip; 7] = [
+    Chip { word: "Connected", key: "connected", value: "true" },
+    Chip { word: "Not connected", key: "connected", value: "false" },
+    Chip { word: "Full", key: "standing", value: "full" },
+    Chip { word: "Restricted", key: "standing", value: "restricted" },
+    Chip { word: "Remediate", key: "standing", value: "remediate" },
+    Chip { word: "Cut", key: "standing", value: "cut" },
+    Chip { word: "Retired", key: "state", value: "retired" },
+];
+
+pub(crate) async fn page(
+    State(people): State<Arc<People>>,
+    visitor: Visitor,
+    Ask(mut query): Ask<DeviceQuery>,
+) -> Result<Response, Trouble> {
+    query.limit.get_or_insert(TABLE_ROWS);
+    let filter = query.filter()?;
+    let found = people.control.devices(&visitor.ctx, &filter, query.page()?).await?;
+    let is_all = filter == Filter::default();
+    let counts = people.control.counts(&visitor.ctx).await?;
+    let frame = Frame {
+        people: &people,
+        visitor: &visitor,
+        title: "Devices",
+        place: Place::Devices,
+        scripts: &[],
+    };
+    let list = html! {
+        div #list {
+            (chips(&query))
+            @if found.items.is_empty() {
+                (empty(&visitor, is_all && query.after.is_none()))
+            } @else {
+                (table(&people, &visitor, &found.items))
+                (pages(&query, found.next.map(|id| id.to_string())))
+            }
+        }
+    };
+    Ok(frame.page(html! {
+        div.heading {
+            h1 { "Devices" span.count { (words::grouped(counts.devices)) } }
+            @if visitor.operates() { a.button.primary href="/claim" { "Claim a device" } }
+        }
+        form.filter action="/devices" {
+            label.hidden for="q" { "Search by name, id or label" }
+            input #q type="search" name="q" maxlength="200" placeholder="Name, id or label"
+                value=(query.q.as_deref().unwrap_or_default())
+                hx-get="/devices" hx-trigger="input changed delay:200ms" hx-target="#list"
+                hx-select="#list" hx-swap="outerHTML" hx-push-url="true" hx-include="closest form";
+            @for (key, value) in kept(&query, &["q", "after"]) { input type="hidden" name=(key) value=(value); }
+            button.plainly { "Search" }
+        }
+        (list)
+    }))
+}
+
+/// The parts of the query that stand, but for some.
+fn kept(query: &DeviceQuery, without: &[&str]) -> Vec<(&'static str, String)> {
+    let pairs = [
+        ("q", query.q.clone()),
+        ("connected", query.connected.map(|is| is.to_string())),
+        ("standing", query.standing.clone()),
+        ("state", query.state.clone()),
+        ("group", query.group.clone()),
+        ("label", query.label.clone()),
+        ("after", query.after.clone()),
+    ];
+    let said = pairs.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+    said.filter(|(key, value)| !value.is_empty() && !without.contains(key)).collect()
+}
+
+fn url(pairs: &[(&str, String)]) -> String {
+    let query = pairs.iter().map(|(key, value)| format!("{key}={}", escaped(value)));
+    let query: Vec<_> = query.collect();
+    if query.is_empty() { "/devices".into() } else { format!("/devices?{}", query.join("&")) }
+}
+
+/// A value in a query (RFC 3986 section 2.3).
+pub(super) fn escaped(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+fn chips(query: &DeviceQuery) -> Markup {
+    let standing = kept(query, &["after"]);
+    let is_on = |chip: &Chip| standing.iter().any(|(k, v)| *k == chip.key && v == chip.value);
+    let target = |chip: &Chip| {
+        let mut pairs = kept(query, &["after", chip.key]);
+        if !is_on(chip) {
+            pairs.push((chip.key, chip.value.to_owned()));
+        }
+        url(&pairs)
+    };
+    let more = standing.iter().filter(|(key, _)| matches!(*key, "group" | "label"));
+    html! {
+        ul.chips aria-label="Filters" {
+            li { a href=(url(&kept(query, &["after", "connected", "standing", "state", "group", "label"]))) aria-current=[standing.iter().all(|(key, _)| *key == "q").then_some("true")] { "All" } }
+            @for chip in &CHIPS {
+                li { a href=(target(chip)) aria-current=[is_on(chip).then_some("true")] { (chip.word) } }
+            }
+            @for (key, value) in more {
+                li { a href=(url(&kept(query, &["after", key]))) aria-current="true" { (key) " " (value) } }
+            }
+        }
+    }
+}
+
+fn table(people: &People, visitor: &Visitor, devices: &[Device]) -> Markup {
+    html! {
+        table.devices {
+            caption.hidden { "Devices" }
+            thead { tr {
+                th scope="col" { "Name" }
+                th scope="col" { "Standing" }
+                th scope="col" { "Connection" }
+                th scope="col" { "Last heard" }
+                th.wide scope="col" { "State" }
+                th.wide scope="col" { "Profile" }
+                th.wide scope="col" { "Certificate ends" }
+            } }
+            tbody { @for device in devices { (row(people, visitor.now(), device)) } }
+        }
+    }
+}
+
+fn row(people: &People, now: Timestamp, device: &Device) -> Markup {
+    let (is_connected, heard) = presence(people, device);
+    html! {
+        tr {
+            th scope="row" {
+                a href={ "/devices/" (device.key.id) } { (device.name) }
+                @if let Some(group) = &device.group { span.hint { " " (group) } }
+            }
+            td { (words::standing(device.standing)) }
+            td { (words::presence(is_connected)) }
+            td.num { @match heard { Some(at) => (words::moment(at, now)), None => span.hint { "never" } } }
+            td.wide { (words::state(device.state)) }
+            td.wide { (device.profile) }
+            td.wide.num { @match device.certificate { Some(held) => (words::moment(held.not_after, now)), None => span.hint { "none" } } }
+        }
+    }
+}
+
+/// What the data plane knows this moment, or else the store.
+pub(super) fn presence(people: &People, device: &Device) -> (bool, Option<Timestamp>) {
+    let live = people.plane.directory().presence(device.key.tenant, device.key.id);
+    let heard = live.and_then(|live| live.last_seen).max(device.last_seen);
+    (live.is_some_and(|live| live.sessions > 0), heard)
+}
+
+fn pages(query: &DeviceQuery, next: Option<String>) -> Markup {
+    html! {
+        @if query.after.is_some() || next.is_some() {
+            nav.pages aria-label="Pages" {
+                @if query.after.is_some() { a.button href=(url(&kept(query, &["after"]))) { "First page" } }
+                @if let Some(next) = next {
+                    @let mut pairs = kept(query, &["after"]);
+                    @let () = pairs.push(("after", next));
+                    a.button rel="next" href=(url(&pairs)) { "Next page" }
+                }
+            }
+        }
+    }
+}
+
+fn empty(visitor: &Visitor, is_all: bool) -> Markup {
+    html! {
+        div.empty {
+            @if is_all {
+                h2 { "No device yet" }
+                p { "A device comes in with a claim code: you make one here, it shows the code once, gets its own certificate, and appears in this table." }
+                @if visitor.operates() { p { a.button.primary href="/claim" { "Claim a device" } } }
+                p.hint { "To take in the machine that the hub runs on, start the hub with " code { "hedgerow up --with-agent" } "." }
+            } @else {
+                h2 { "No device fits" }
+                p { "Search for less, or take a filter away." }
+                p { a.button href="/devices" { "Show all devices" } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_stand_in_the_url_and_values_are_escaped() {
+        let query = DeviceQuery {
+            q: Some("a&b".into()),
+            standing: Some("full".into()),
+            after: Some("x".into()),
+            ..DeviceQuery::default()
+        };
+        assert_eq!(url(&kept(&query, &["after"])), "/devices?q=a%26b&standing=full");
+        assert_eq!(url(&kept(&query, &["q", "standing", "after"])), "/devices");
+    }
+}

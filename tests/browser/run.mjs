@@ -1,0 +1,466 @@
+// The pages of a running hub, tried in Chromium.
+//
+//   node run.mjs --link http://localhost:8080/sign-in#TOKEN --https https://localhost:8443 [--shots DIR] [--chromium PATH]
+//
+// The hub has to be fresh: its printed link is used up, a device is claimed, this machine's own device is
+// put into quarantine and released. Certificate errors are never ignored: the hub's CA is trusted by way of
+// an NSS database in a home directory of the run's own. Ends with the numbers; fails when a check failed.
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+const SIZES = { wide: { width: 1440, height: 900 }, narrow: { width: 390, height: 844 } };
+const FIRST_PAINT_BYTES_MAX = 100_000;
+
+const { values: said } = parseArgs({
+  options: {
+    link: { type: "string" }, https: { type: "string" }, shots: { type: "string" },
+    chromium: { type: "string", default: "/usr/bin/chromium" },
+  },
+});
+if (!said.link || !said.https) {
+  console.error("usage: node run.mjs --link LINK --https URL [--shots DIR] [--chromium PATH]");
+  process.exit(2);
+}
+const local = new URL(said.link).origin;
+const secure = new URL(said.https).origin;
+
+let passed = 0;
+const failed = [];
+const check = async (name, act) => {
+  try {
+    await act();
+    passed += 1;
+    console.log(`ok    ${name}`);
+  } catch (error) {
+    failed.push(name);
+    console.log(`FAIL  ${name}\n      ${String(error.stack ?? error).split("\n").slice(0, 12).join("\n      ")}`);
+  }
+};
+const hold = (claim, what) => { if (!claim) throw new Error(what); };
+
+// A home with the hub's CA among the trusted ones.
+const home = mkdtempSync(join(tmpdir(), "hedgerow-browser-"));
+const ca = await (await fetch(`${local}/ca.pem`)).text();
+writeFileSync(join(home, "ca.pem"), ca);
+const nss = join(home, ".pki", "nssdb");
+mkdirSync(nss, { recursive: true });
+const certutil = (...args) => execFileSync("certutil", ["-d", `sql:${nss}`, ...args], { stdio: "pipe" });
+certutil("-N", "--empty-password");
+certutil("-A", "-n", "hub", "-t", "C,,", "-i", join(home, "ca.pem"));
+
+const browser = await chromium.launch({
+  executablePath: said.chromium, args: FLAGS,
+  env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_CACHE_HOME: join(home, ".cache") },
+});
+
+// Whatever the console complains of is a failure.
+const complaints = [];
+const watch = (page) => {
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(`${page.url()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+  return page;
+};
+const quiet = (during) => {
+  const found = complaints.splice(0);
+  hold(found.length === 0, `the console complains ${during}:\n${found.join("\n")}`);
+};
+
+const axe = async (page) => {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  const told = violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((n) => n.html.slice(0, 160)).slice(0, 4).join(" | ")}`);
+  hold(told.length === 0, `axe on ${page.url()}:\n${told.join("\n")}`);
+};
+const fits = async (page) => {
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  hold(over <= 0, `${page.url()} is ${over} px too wide`);
+};
+const shoot = async (page, name) => {
+  if (!said.shots) return;
+  mkdirSync(said.shots, { recursive: true });
+  await page.screenshot({ path: join(said.shots, `${name}.png`), fullPage: true });
+};
+
+const context = await browser.newContext({ viewport: SIZES.wide, colorScheme: "light" });
+const page = watch(await context.newPage());
+const cdp = await context.newCDPSession(page);
+await cdp.send("WebAuthn.enable");
+const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+  options: {
+    protocol: "ctap2", transport: "internal", hasResidentKey: true,
+    hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
+  },
+});
+
+await check("the sign-in page has no violation", async () => {
+  await page.goto(`${local}/sign-in`);
+  await axe(page);
+  await shoot(page, "sign-in-wide-light");
+  quiet("on the sign-in page");
+});
+
+await check("the printed link signs in, and leaves no token in the address bar", async () => {
+  await page.goto("about:blank");
+  await page.goto(said.link);
+  await page.waitForURL(`${local}/welcome`);
+  hold(!page.url().includes("#"), "the token is still there");
+  await axe(page);
+  await shoot(page, "welcome-wide-light");
+  quiet("during the first sign-in");
+});
+
+await check("a used link signs nobody in", async () => {
+  const other = await browser.newContext();
+  const stranger = await other.newPage();
+  await stranger.goto(said.link);
+  await stranger.getByRole("alert").filter({ hasText: "link was used" }).waitFor();
+  await other.close();
+});
+
+await check("a passkey is made on the loopback origin", async () => {
+  await page.getByRole("button", { name: "Make a passkey" }).click();
+  await page.getByText("Your passkey is kept").waitFor();
+  const { credentials } = await cdp.send("WebAuthn.getCredentials", { authenticatorId });
+  hold(credentials.length === 1, `${credentials.length} credentials`);
+  quiet("while a passkey is made");
+});
+
+await check("the passkey signs in", async () => {
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL(`${local}/sign-in`);
+  await page.getByLabel("Name").fill("owner");
+  await page.getByRole("button", { name: "Sign in with a passkey" }).click();
+  await page.waitForURL(`${local}/`);
+  quiet("while a passkey is used");
+});
+
+await check("a name without a passkey gets a question like any other", async () => {
+  const ask = (name) => page.evaluate(async (name) => {
+    const answer = await fetch("/passkey/sign-in/begin", {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ name }),
+    });
+    const { options: { publicKey } } = await answer.json();
+    return { status: answer.status, keys: Object.keys(publicKey).sort(), id: publicKey.allowCredentials[0].id };
+  }, name);
+  const [known, once, twice] = [await ask("owner"), await ask("nobody"), await ask("nobody")];
+  hold(once.status === 200 && once.id === twice.id, "the same name is asked for the same credential");
+  hold(known.id !== once.id && known.status === once.status, "known and unknown differ only in the credential");
+  hold(known.keys.join() === once.keys.join(), `known ${known.keys}, unknown ${once.keys}`);
+});
+
+let device;
+await check("the first device is listed, and its page opens", async () => {
+  await page.goto(`${local}/devices`);
+  const link = page.locator("table.devices tbody th a").first();
+  await link.waitFor();
+  device = new URL(await link.getAttribute("href"), local).pathname;
+});
+
+await check("the host's CPU chart moves", async () => {
+  await page.goto(local + device);
+  await page.locator("#live-state.on").waitFor();
+  const card = page.locator('[data-property="cpuPercent"]');
+  await card.locator("canvas").waitFor();
+  const before = await card.locator("time").getAttribute("datetime");
+  await page.waitForFunction(
+    (old) => document.querySelector('[data-property="cpuPercent"] time').dateTime !== old, before, { timeout: 30_000 },
+  );
+  quiet("while values are live");
+});
+
+// Every page, wide and narrow, light and dark.
+const pages = () => ({
+  overview: "/", devices: "/devices", "devices-none-fits": "/devices?q=nothing-is-called-so",
+  device, history: `${device}/history?property=cpuPercent&since=15m`, identity: `${device}/identity`,
+  permissions: `${device}/permissions`, timeline: `${device}/timeline`, quarantine: `${device}/quarantine`,
+  retire: `${device}/retire`, claim: "/claim", audit: "/audit", settings: "/settings", security: "/security",
+  "not-found": "/nowhere",
+});
+for (const [size, viewport] of Object.entries(SIZES)) {
+  for (const scheme of ["light", "dark"]) {
+    for (const [name, path] of Object.entries(pages())) {
+      await check(`${name} is sound at ${viewport.width} px in ${scheme}`, async () => {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme: scheme });
+        const answer = await page.goto(local + path);
+        const policy = answer.headers()["content-security-policy"] ?? "";
+        hold(policy.includes("default-src 'none'") && !policy.includes("unsafe"), `CSP: ${policy}`);
+        if (["device", "history"].includes(name)) await page.locator("canvas").first().waitFor();
+        await page.waitForTimeout(150);
+        await axe(page);
+        await fits(page);
+        await shoot(page, `${name}-${size}-${scheme}`);
+        const found = complaints.splice(0).filter((one) => !(name === "not-found" && one.includes("404")));
+        hold(found.length === 0, found.join("\n"));
+      });
+    }
+  }
+}
+await page.setViewportSize(SIZES.wide);
+await page.emulateMedia({ colorScheme: "light" });
+
+await check("a theme that was chosen is remembered", async () => {
+  await page.goto(`${local}/`);
+  const now = () => page.evaluate(() => document.documentElement.dataset.theme ?? "system");
+  await page.locator("[data-theme-switch]").click();
+  await page.locator("[data-theme-switch]").click();
+  hold((await now()) === "dark", await now());
+  await page.reload();
+  hold((await now()) === "dark", "forgotten");
+  await page.locator("[data-theme-switch]").click();
+  hold((await now()) === "system", await now());
+});
+
+await check("typing narrows the table, and the search stands in the address bar", async () => {
+  await page.goto(`${local}/devices`);
+  await page.locator("#q").pressSequentially("no-such-thing");
+  await page.getByText("No device fits").waitFor();
+  await page.waitForURL(/q=no-such-thing/);
+  quiet("while searching");
+});
+
+await check("the log is verified in place", async () => {
+  await page.goto(`${local}/audit`);
+  await page.getByRole("button", { name: "Verify now" }).click();
+  await page.getByText("The log is whole").waitFor();
+  quiet("while verifying");
+});
+
+await check("history zooms, brushes and offers the same as CSV", async () => {
+  await page.goto(`${local}${device}/history?property=cpuPercent&since=15m`);
+  await page.locator("#history canvas").waitFor();
+  const csv = () => page.locator("#csv").getAttribute("href");
+  const before = await csv();
+  await page.getByRole("button", { name: "Zoom in" }).click();
+  await page.waitForFunction((old) => document.getElementById("csv").getAttribute("href") !== old, before);
+  const zoomed = await csv();
+  const box = await page.locator("#history .u-over").boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + 60, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForFunction((old) => document.getElementById("csv").getAttribute("href") !== old, zoomed);
+  const table = await page.evaluate(async () => (await fetch(document.getElementById("csv").href)).text());
+  hold(table.startsWith("timestamp,property,value,unit"), table.slice(0, 80));
+  quiet("while zooming");
+});
+
+// Reaches something by Tab alone.
+const tabTo = async (name, most = 60) => {
+  for (let at = 0; at < most; at += 1) {
+    await page.keyboard.press("Tab");
+    const here = await page.evaluate(() => {
+      const one = document.activeElement;
+      return (one.getAttribute("aria-label") ?? one.labels?.[0]?.innerText ?? one.innerText ?? "").trim();
+    });
+    if (here.startsWith(name)) {
+      const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+      hold(outline !== "none", `${name} does not show that it has the focus`);
+      return;
+    }
+  }
+  throw new Error(`${name} can't be reached by Tab on ${page.url()}`);
+};
+
+await check("the keyboard alone claims a device", async () => {
+  await page.goto(`${local}/`);
+  await page.keyboard.press("/");
+  hold((await page.evaluate(() => document.activeElement.id)) === "search", "/ does not focus the search");
+  await page.keyboard.press("Escape");
+  await page.goto(`${local}/`);
+  await tabTo("Claim");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${local}/claim`);
+  await tabTo("What will it be called?");
+  await page.keyboard.type("Greenhouse");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "The code for Greenhouse" }).waitFor();
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme: size === "wide" ? "light" : "dark" });
+    await axe(page);
+    await fits(page);
+    await shoot(page, `claimed-${size}`);
+  }
+  await page.setViewportSize(SIZES.wide);
+  await page.emulateMedia({ colorScheme: "light" });
+  hold(await page.getByRole("img", { name: "The claim code as a QR code" }).isVisible(), "no QR code");
+  quiet("while claiming");
+});
+
+await check("the keyboard alone opens a chart", async () => {
+  await page.goto(`${local}/devices`);
+  const name = (await page.locator("table.devices tbody th a").first().innerText()).trim();
+  await tabTo(name);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(local + device);
+  await tabTo("CPU");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/history\?property=cpuPercent/);
+  await page.locator("#history canvas").waitFor();
+  await tabTo("Zoom out");
+  await page.keyboard.press("Enter");
+  quiet("while charting");
+});
+
+await check("the keyboard alone quarantines and releases, and the reason is told", async () => {
+  await page.goto(local + device);
+  await tabTo("Quarantine");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/quarantine$/);
+  await tabTo("Why");
+  await page.keyboard.type("a test");
+  await tabTo("Put it in quarantine");
+  await page.keyboard.press("Enter");
+  await page.getByText("It is in quarantine").waitFor();
+  hold(await page.locator(".about .mark.remediate").isVisible(), "the standing is not shown");
+  await axe(page);
+  await shoot(page, "quarantined-wide-light");
+  await page.goto(`${local}/`);
+  await page.getByText("has less than full standing").waitFor();
+  await axe(page);
+  await shoot(page, "overview-troubled-wide-light");
+  await page.goto(`${local}${device}/timeline`);
+  await page.getByText("Reason given: a test").first().waitFor();
+  await page.goto(local + device);
+  await tabTo("Release");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/release$/);
+  await tabTo("Release it");
+  await page.keyboard.press("Enter");
+  await page.getByText("It is out of quarantine").waitFor();
+  quiet("while quarantining");
+});
+
+await check("retiring asks for the device's name", async () => {
+  await page.goto(`${local}${device}/retire`);
+  await page.getByLabel("To go on, write its name").fill("something else");
+  await page.getByRole("button", { name: "Retire it for good" }).click();
+  await page.getByText("That is not its name").waitFor();
+  hold((await page.locator("[aria-invalid=true]").count()) === 1, "the field is not marked");
+  await axe(page);
+  complaints.splice(0); // The browser notes the status 400.
+});
+
+const PASSWORD = "correct horse battery staple";
+await check("a password is set and signs in over HTTPS with the hub's CA trusted", async () => {
+  await page.goto(`${local}/settings`);
+  await page.getByLabel("New password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Set the password" }).click();
+  await page.getByText("Your password is set").waitFor();
+  const other = await browser.newContext({ viewport: SIZES.wide });
+  const there = watch(await other.newPage());
+  await there.goto(`${secure}/devices`);
+  await there.waitForURL(/\/sign-in\?next=/);
+  await there.getByLabel("Name").fill("owner");
+  await there.getByLabel("Password").fill(PASSWORD);
+  await there.getByRole("button", { name: "Sign in", exact: true }).click();
+  await there.waitForURL(`${secure}/devices`);
+  await there.goto(secure + device);
+  await there.locator("#live-state.on").waitFor();
+  const [cookie] = await other.cookies(secure);
+  hold(cookie.name.startsWith("__Host-") && cookie.secure && cookie.httpOnly, JSON.stringify({ ...cookie, value: "" }));
+  await axe(there);
+  await other.close();
+  quiet("over HTTPS");
+});
+
+await check("people and tokens are made, their secrets shown once", async () => {
+  await page.goto(`${local}/settings`);
+  await page.getByText("Add a person").click();
+  await page.locator('form[action="/settings/people"]').getByLabel("Name").fill("visitor");
+  await page.getByRole("button", { name: "Add and make a link" }).click();
+  await page.getByRole("heading", { name: "A link for visitor" }).waitFor();
+  await axe(page);
+  const link = await page.locator(".copy code").innerText();
+  await page.goto(`${local}/settings`);
+  await page.getByText("Make a token").click();
+  await page.getByLabel("What is it for?").fill("dashboard");
+  await page.getByRole("button", { name: "Make the token" }).click();
+  await page.getByRole("heading", { name: "The token dashboard" }).waitFor();
+  await axe(page);
+  const other = await browser.newContext({ viewport: SIZES.wide });
+  const there = watch(await other.newPage());
+  await there.goto(link);
+  await there.waitForURL(`${local}/welcome`);
+  await there.goto(local + device);
+  hold((await there.getByRole("link", { name: "Quarantine" }).count()) === 0, "a viewer is shown what operators do");
+  const answer = await there.request.post(`${local}${device}/quarantine`, {
+    form: { reason: "" }, headers: { origin: local }, maxRedirects: 0,
+  });
+  hold(answer.status() === 403, `a viewer may quarantine: ${answer.status()}`);
+  await other.close();
+  quiet("in the settings");
+});
+
+await check("without scripts one signs in, looks, and puts a device in quarantine", async () => {
+  const other = await browser.newContext({ javaScriptEnabled: false, viewport: SIZES.narrow });
+  const there = await other.newPage();
+  await there.goto(`${local}${device}/history`);
+  await there.getByLabel("Name").fill("owner");
+  await there.getByLabel("Password").fill(PASSWORD);
+  await there.getByRole("button", { name: "Sign in", exact: true }).click();
+  await there.waitForURL(/\/history$/);
+  await there.getByText("The same as a table").click();
+  await there.locator("details table tbody tr").first().waitFor();
+  await there.goto(`${local}${device}/quarantine`);
+  await there.getByRole("button", { name: "Put it in quarantine" }).click();
+  await there.getByText("It is in quarantine").waitFor();
+  await there.goto(`${local}${device}/release`);
+  await there.getByRole("button", { name: "Release it" }).click();
+  await there.getByText("It is out of quarantine").waitFor();
+  await other.close();
+});
+
+await check("five wrong passwords lock the account for a while", async () => {
+  const other = await browser.newContext();
+  const there = await other.newPage();
+  for (let at = 0; at < 6; at += 1) {
+    await there.goto(`${local}/sign-in`);
+    await there.getByLabel("Name").fill("visitor");
+    await there.getByLabel("Password").fill("not the password");
+    await there.getByRole("button", { name: "Sign in", exact: true }).click();
+    await there.getByRole("alert").waitFor();
+  }
+  await there.getByText("too many failed sign-ins", { exact: false }).waitFor();
+  await other.close();
+});
+
+await check("the first paint of the device page stays under 100 KB, and no request leaves the hub", async () => {
+  const other = await browser.newContext({ storageState: await context.storageState() });
+  const there = await other.newPage();
+  const session = await other.newCDPSession(there);
+  await session.send("Network.enable");
+  const kinds = new Map();
+  let bytes = 0;
+  const foreign = [];
+  session.on("Network.responseReceived", ({ requestId, response, type }) => {
+    kinds.set(requestId, type);
+    if (!response.url.startsWith(local) && !response.url.startsWith("data:")) foreign.push(response.url);
+  });
+  session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
+    if (!["Fetch", "XHR", "EventSource"].includes(kinds.get(requestId))) bytes += encodedDataLength;
+  });
+  await there.goto(local + device);
+  await there.locator("#live-state.on").waitFor();
+  hold(foreign.length === 0, `asked elsewhere: ${foreign}`);
+  hold(bytes > 0 && bytes < FIRST_PAINT_BYTES_MAX, `${bytes} bytes`);
+  console.log(`      ${bytes} bytes`);
+  await other.close();
+});
+
+await browser.close();
+rmSync(home, { recursive: true, force: true });
+console.log(`${passed} passed, ${failed.length} failed`);
+process.exit(failed.length === 0 ? 0 : 1);
