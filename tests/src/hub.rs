@@ -18,6 +18,8 @@ pub struct RunningHub {
     child: Option<Child>,
     options: Vec<String>,
     ports: [u16; 4],
+    /// Mebibytes of a file system of its own for the data directory.
+    disk: Option<u32>,
 }
 
 /// The program that was built with the tests.
@@ -31,17 +33,39 @@ impl RunningHub {
     /// Starts a hub in an empty folder.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
+        Self::start_on(options, None)
+    }
+
+    /// Starts a hub whose data directory is a small file system of its own (tmpfs in a mount namespace).
+    #[must_use]
+    pub fn start_on_small_disk(mebibytes: u32) -> Self {
+        Self::start_on(&[], Some(mebibytes))
+    }
+
+    fn start_on(options: &[&str], disk: Option<u32>) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = Self { folder, child: None, options, ports: [0; 4] };
+        let mut hub = Self { folder, child: None, options, ports: [0; 4], disk };
         hub.restart();
         hub
     }
 
-    /// The data directory.
+    /// The data directory, as the hub's process names it.
+    fn own_data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The data directory, as the test reaches it.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        match (&self.disk, &self.child) {
+            (Some(_), Some(child)) => {
+                let inside = self.own_data();
+                let inside = inside.strip_prefix("/").unwrap();
+                PathBuf::from(format!("/proc/{}/root", child.id())).join(inside)
+            }
+            (None, _) | (_, None) => self.own_data(),
+        }
     }
 
     /// The folder of the test.
@@ -58,8 +82,19 @@ impl RunningHub {
             fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
         };
         let _ = fs::remove_file(self.folder.path().join("out"));
-        let mut command = Command::new(program());
-        command.arg("--data").arg(self.data()).arg("up");
+        let mut command = match self.disk {
+            None => Command::new(program()),
+            Some(mebibytes) => {
+                fs::create_dir_all(self.own_data()).unwrap();
+                let script =
+                    format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\" && exec \"$@\"");
+                let mut command = Command::new("unshare");
+                command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
+                command.arg(self.own_data()).arg(program());
+                command
+            }
+        };
+        command.arg("--data").arg(self.own_data()).arg("up");
         for (name, port) in ["--https", "--devices", "--mqtts", "--local"].iter().zip(self.ports) {
             command.arg(name).arg(format!("127.0.0.1:{port}"));
         }

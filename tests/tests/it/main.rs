@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod disk;
 mod kill;
 mod rights;
 mod standing;
