@@ -125,6 +125,14 @@ impl Control {
         self.store.facts(device.key).await
     }
 
+    /// Whether the actor may name and sort devices: asked before anything is said about how.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn may_edit_devices(&self, ctx: &Ctx) -> Result<(), Failure> {
+        self.permit::<EditDevice>(ctx).await.map(drop)
+    }
+
     /// Names and sorts a device.
     ///
     /// # Errors

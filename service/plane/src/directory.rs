@@ -51,7 +51,7 @@ impl DeviceAdmission {
     /// What its records are keyed by.
     #[must_use]
     pub const fn key(&self) -> DeviceKey {
-        DeviceKey { tenant: self.tenant, device: self.device, incarnation: self.incarnation }
+        DeviceKey { tenant: self.tenant, id: self.device, incarnation: self.incarnation }
     }
 }
 

@@ -5,11 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use hedgerow_base::Timestamp;
+use hedgerow_base::{DeviceKey, Timestamp};
 use hedgerow_control::Control;
 use hedgerow_listen::server::now;
 use hedgerow_plane::{FirstDenial, Notices};
-use hedgerow_registry::DeviceKey;
 use tokio::sync::mpsc;
 
 /// Notices that wait to be written; more are dropped and counted.
@@ -35,10 +34,6 @@ pub(super) fn queue() -> (Arc<Queue>, Waiting) {
     (Arc::new(Queue { sender, dropped: AtomicU64::new(0) }), Waiting(receiver))
 }
 
-fn key(device: hedgerow_telemetry::DeviceKey) -> DeviceKey {
-    DeviceKey { tenant: device.tenant, id: device.device, incarnation: device.incarnation }
-}
-
 impl Queue {
     fn put(&self, notice: Notice) {
         if self.sender.try_send(notice).is_err()
@@ -50,23 +45,17 @@ impl Queue {
 }
 
 impl Notices for Queue {
-    fn connected(&self, device: hedgerow_telemetry::DeviceKey, _: &str, at: Timestamp) {
-        self.put(Notice::Connected(key(device), at));
+    fn connected(&self, device: DeviceKey, _: &str, at: Timestamp) {
+        self.put(Notice::Connected(device, at));
     }
 
-    fn disconnected(
-        &self,
-        device: hedgerow_telemetry::DeviceKey,
-        _: &str,
-        why: &'static str,
-        at: Timestamp,
-    ) {
-        self.put(Notice::Disconnected(key(device), why, at));
+    fn disconnected(&self, device: DeviceKey, _: &str, why: &'static str, at: Timestamp) {
+        self.put(Notice::Disconnected(device, why, at));
     }
 
     fn first_denial(&self, denial: FirstDenial<'_>) {
         if let Some(device) = denial.device {
-            self.put(Notice::Denied(key(device), denial.word, denial.topic.into(), now()));
+            self.put(Notice::Denied(device, denial.word, denial.topic.into(), now()));
         }
     }
 }

@@ -245,6 +245,7 @@ pub(crate) async fn edit(
     Body(edit): Body<DeviceEdit>,
 ) -> Result<Response, Refused> {
     // Whether one may comes before how one asks.
+    people.control.may_edit_devices(&who.ctx).await?;
     let seen = people.control.device(&who.ctx, id).await?;
     let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
     let Some(tag) = tag else {

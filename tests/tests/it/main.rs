@@ -1,0 +1,13 @@
+//! Whole-product scenarios against the real program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod audit;
+mod kill;
+mod rights;
+mod standing;
