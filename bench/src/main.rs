@@ -5,8 +5,11 @@
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
 //!
-//! The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
+//! `hedgerow` is the whole hub, where it was built beside this program; `driver` is its MQTT driver behind
+//! a gate that lets everybody do everything. The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
 
+mod driver;
+mod floor;
 mod generator;
 mod process;
 mod tls;
@@ -16,7 +19,7 @@ use std::{
     error::Error,
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -61,6 +64,11 @@ impl Row {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     match arguments.next().as_deref() {
+        // The servers under measurement, in processes of their own.
+        Some("serve-driver") => {
+            driver::serve(&arguments.next().ok_or(USAGE)?, arguments.next().as_deref())
+        }
+        Some("serve-floor") => floor::serve(&arguments.next().ok_or(USAGE)?),
         Some("mqtt") => mqtt(&options(arguments)?),
         Some("idle") => idle(&options(arguments)?),
         Some("connect") => connect(&options(arguments)?),
@@ -86,18 +94,42 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
     Ok(options)
 }
 
-/// Where the programs of this crate were built.
-fn beside(name: &str) -> Result<PathBuf, Box<dyn Error>> {
-    Ok(env::current_exe()?.with_file_name(name))
-}
-
 fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     let at = address.to_string();
+    let own = env::current_exe()?;
     match name {
-        "hedgerow" => Server::start(&beside("mqtt-hub")?, &[&at], address),
-        "floor" => Server::start(&beside("mqtt-floor")?, &[&at], address),
+        "hedgerow" => hub(&own.with_file_name("hedgerow"), &at, address),
+        "driver" => Server::start(&own, &["serve-driver", &at], address),
+        "floor" => Server::start(&own, &["serve-floor", &at], address),
         _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
     }
+}
+
+/// The product, as its users start it, with a data directory that goes with it.
+fn hub(program: &Path, at: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    let directory = env::temp_dir().join(format!("hedgerow-bench-hub-{}", address.port()));
+    fs::create_dir_all(&directory)?;
+    let (data, seal) = (directory.join("data"), directory.join("seal"));
+    let (data, seal) = (data.to_string_lossy(), seal.to_string_lossy());
+    let any = "127.0.0.1:0";
+    let arguments = [
+        "--data",
+        &data,
+        "up",
+        "--seal-file",
+        &seal,
+        "--https",
+        any,
+        "--devices",
+        any,
+        "--mqtts",
+        any,
+        "--local",
+        any,
+        "--insecure-mqtt",
+        at,
+    ];
+    Ok(Server::start(program, &arguments, address)?.with_directory(directory))
 }
 
 /// As [`start`], with mutual TLS.
@@ -107,9 +139,9 @@ fn start_tls(
     authority: &Authority,
 ) -> Result<Server, Box<dyn Error>> {
     let directory = authority.directory().to_string_lossy();
-    if name == "hedgerow" {
-        let at = address.to_string();
-        return Server::start(&beside("mqtt-hub")?, &[&at, &directory], address);
+    if name == "driver" {
+        let arguments = ["serve-driver", &address.to_string(), &directory];
+        return Server::start(&env::current_exe()?, &arguments, address);
     }
     let text = format!(
         "allow_anonymous true\nrequire_certificate true\ntls_version tlsv1.3\n\
@@ -144,7 +176,9 @@ fn pin() -> Result<(), Box<dyn Error>> {
     }
 }
 
-const TLS_SERVERS: [&str; 2] = ["mosquitto", "hedgerow"];
+const SERVERS: [&str; 4] = ["mosquitto", "hedgerow", "driver", "floor"];
+
+const TLS_SERVERS: [&str; 2] = ["mosquitto", "driver"];
 
 fn chosen<'a>(names: &'a [&'a str], options: &'a Options) -> impl Iterator<Item = &'a str> {
     let only = options.only.as_deref();
@@ -208,20 +242,24 @@ fn connect(options: &Options) -> Result<(), Box<dyn Error>> {
 
 fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
     pin()?;
+    let is_built = env::current_exe()?.with_file_name("hedgerow").exists();
+    if !is_built {
+        println!("the hub was not built beside this program: `cargo build --release` first");
+    }
     for (title, load) in SCENARIOS {
         println!("\nQoS 0, {} publishers to 1 subscriber, {title}", load.publishers);
         println!("CPU seconds per million delivered; window {} a publisher", load.window);
         println!("{HEADING}");
-        let names = ["mosquitto", "hedgerow", "floor"];
-        let mut rows = [Row::default(); 3];
+        let mut rows = [Row::default(); 4];
         for _ in 0..options.rounds {
-            for (name, row) in names.iter().zip(&mut rows) {
-                if options.only.as_deref().is_none_or(|only| only == *name) {
+            for (name, row) in SERVERS.iter().zip(&mut rows) {
+                let is_chosen = options.only.as_deref().is_none_or(|only| only == *name);
+                if is_chosen && (*name != "hedgerow" || is_built) {
                     measure(name, load, options.seconds, row)?;
                 }
             }
         }
-        print(&names, &rows);
+        print(&SERVERS, &rows);
     }
     Ok(())
 }

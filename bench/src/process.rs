@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -18,8 +18,11 @@ pub(crate) const GENERATOR_CORE: &str = "1";
 /// Clock ticks a second in `/proc/<pid>/stat`; fixed on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A server that is killed when dropped.
-pub(crate) struct Server(Child);
+/// A server that is killed when dropped, and its directory removed.
+pub(crate) struct Server {
+    child: Child,
+    directory: Option<PathBuf>,
+}
 
 impl Server {
     /// Starts `program` on the server's core, and waits until it accepts at `address`.
@@ -35,10 +38,10 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut server = Self(child);
+        let mut server = Self { child, directory: None };
         let begun = Instant::now();
         while TcpStream::connect(address).is_err() {
-            if server.0.try_wait()?.is_some() || begun.elapsed() > Duration::from_secs(10) {
+            if server.child.try_wait()?.is_some() || begun.elapsed() > Duration::from_secs(10) {
                 return Err(format!("{} does not listen at {address}", program.display()).into());
             }
             thread::sleep(Duration::from_millis(20));
@@ -46,23 +49,32 @@ impl Server {
         Ok(server)
     }
 
+    /// Takes a directory that goes when the server does.
+    pub(crate) fn with_directory(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
     /// Kibibytes of memory that are resident.
     pub(crate) fn resident_kib(&self) -> Result<u64, Box<dyn Error>> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
         Ok(number.ok_or("no VmRSS")?.parse()?)
     }
 
     pub(crate) fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
-        Cpu::of(&self.0.id().to_string())
+        Cpu::of(&self.child.id().to_string())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(directory) = &self.directory {
+            let _ = fs::remove_dir_all(directory);
+        }
     }
 }
 

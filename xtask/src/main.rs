@@ -25,7 +25,10 @@ fn main() -> ExitCode {
         ["layers"] => layers::check(),
         ["tidy"] => tidy::check(),
         ["bench", rest @ ..] => {
-            run::cargo(&[&["run", "--release", "-p", "hedgerow-bench", "--"], rest].concat())
+            // The hub first: it is one of the servers under measurement.
+            run::cargo(&["build", "--release"]).and_then(|()| {
+                run::cargo(&[&["run", "--release", "-p", "hedgerow-bench", "--"], rest].concat())
+            })
         }
         _ => Err("say test, setup, layers, tidy, or bench NAME".into()),
     };

@@ -61,7 +61,7 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
-    /// Ends of connections by their word, refusals at the door included.
+    /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
 }
 

@@ -47,6 +47,7 @@ use std::{
 };
 
 use hedgerow_policy::Peer;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     task::spawn_local,
@@ -156,8 +157,7 @@ impl<G: Gate> Wire<G> {
     /// [`Error::Listen`].
     pub fn listen<D: Door>(&self, address: SocketAddr, door: D) -> Result<SocketAddr, Error> {
         let failed = |error| Error::Listen(address, error);
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let door = Arc::new(door);
         let begin = move |shard: &std::rc::Rc<Shard<G>>| {
@@ -204,6 +204,16 @@ impl<G: Gate> Drop for Wire<G> {
             let _ = thread.join();
         }
     }
+}
+
+/// The standard library's queue of 128 is too short for a burst.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(limits::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// A runtime that lets messages gather while its shard is busy.

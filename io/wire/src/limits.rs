@@ -9,6 +9,12 @@ pub const CONNECTIONS_MAX: usize = 100_000;
 /// Connections that have not finished their handshake or not sent their CONNECT.
 pub const HALF_OPEN_MAX: usize = 4_096;
 
+/// Connections that wait in the kernel to be accepted; the system's `net.core.somaxconn` can lower it.
+pub const BACKLOG: i32 = 4_096;
+
+/// Milliseconds until the next look for a free place among them; new connections wait in the kernel.
+pub const HALF_OPEN_PAUSE_MS: u64 = 2;
+
 /// Milliseconds for the handshake beneath MQTT.
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 

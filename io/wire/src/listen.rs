@@ -9,7 +9,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{connection::Connection, counters::Place, gate::Gate, mail::Letter, shard::Shard};
+use crate::{
+    connection::Connection, counters::Place, gate::Gate, limits::HALF_OPEN_PAUSE_MS, mail::Letter,
+    shard::Shard,
+};
 
 /// How a TCP connection becomes a stream with a proven peer. `io/listen` has the one that speaks TLS.
 pub trait Door: Send + Sync + 'static {
@@ -52,7 +55,7 @@ pub(crate) async fn accept<G: Gate, D: Door>(
             sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Some(places) = places(&shard) else { continue };
+        let Some(places) = places(&shard).await else { continue };
         prepare(&tcp);
         let door = Arc::clone(&door);
         match turn.next() {
@@ -65,17 +68,24 @@ pub(crate) async fn accept<G: Gate, D: Door>(
     }
 }
 
-fn places<G: Gate>(shard: &Shard<G>) -> Option<(Place, Place)> {
+async fn places<G: Gate>(shard: &Shard<G>) -> Option<(Place, Place)> {
     let (ledger, settings) = (&shard.common.ledger, shard.settings());
     let Some(place) = Place::take(ledger, |all| &all.connections, settings.connections_max) else {
         ledger.end("connections-full");
         return None;
     };
-    let Some(half_open) = Place::take(ledger, |all| &all.half_open, settings.half_open_max) else {
-        ledger.end("half-open-full");
-        return None;
-    };
-    Some((place, half_open))
+    let half_open = || Place::take(ledger, |all| &all.half_open, settings.half_open_max);
+    if let Some(half_open) = half_open() {
+        return Some((place, half_open));
+    }
+    // A burst: those who come wait in the kernel's queue until others have finished or run out of time.
+    ledger.end("half-open-waited");
+    loop {
+        sleep(Duration::from_millis(HALF_OPEN_PAUSE_MS)).await;
+        if let Some(half_open) = half_open() {
+            return Some((place, half_open));
+        }
+    }
 }
 
 fn prepare(tcp: &TcpStream) {

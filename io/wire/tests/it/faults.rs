@@ -97,18 +97,32 @@ fn a_client_that_breaks_its_keep_alive_is_closed() {
 fn connections_are_limited_in_all_and_half_open() {
     let settings = Settings { connections_max: 3, half_open_max: 2, ..Settings::default() };
     let hub = Hub::new(settings);
-    let (_first, _second) = (hub.raw(), hub.raw());
+    let (first, _second) = (hub.raw(), hub.raw());
     hub.wait_for("two half-open", |_, counters| counters.half_open == 2);
-    assert_eq!(hub.raw().until_end(), b"");
-    hub.wait_for_end("half-open-full", 1);
-    drop(_first);
-    hub.wait_for("one half-open", |_, counters| counters.half_open == 1);
-    let (_a, _b) = (hub.client(Version::V311, "a"), hub.client(Version::V311, "b"));
+    let mut waits = hub.raw();
+    hub.wait_for_end("half-open-waited", 1);
+    drop(first);
+    waits.send(&Packet::Connect(connect(Version::V311, "a")));
+    waits.expect(|packet| assert!(matches!(packet, Packet::ConnAck(_))));
+    let _b = hub.client(Version::V311, "b");
     hub.wait_for("three in all", |_, counters| {
         (counters.connections, counters.half_open) == (3, 1)
     });
     assert_eq!(hub.raw().until_end(), b"");
     hub.wait_for_end("connections-full", 1);
+}
+
+#[test]
+fn a_burst_far_beyond_the_half_open_limit_gets_in() {
+    let hub = Hub::new(Settings { half_open_max: 20, shards: 2, ..Settings::default() });
+    let mut peers: Vec<_> = (0..500).map(|_| hub.raw()).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.send(&Packet::Connect(connect(Version::V311, &format!("c{number}"))));
+    }
+    for peer in &mut peers {
+        peer.expect(|packet| assert!(matches!(packet, Packet::ConnAck(_))));
+    }
+    assert_eq!(hub.wire.counters().connections, 500);
 }
 
 #[test]

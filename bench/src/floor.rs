@@ -1,9 +1,8 @@
 //! The floor: the least that any broker must do. It reads what publishers send and writes it to the one
-//! subscriber, without looking into it: `mqtt-floor ADDRESS`. It is no broker: the first packet of a
-//! connection is taken for a CONNECT, and the only connection that subscribes gets everything.
+//! subscriber, without looking into it. It is no broker: the first packet of a connection is taken for a
+//! CONNECT, and the only connection that subscribes gets everything.
 
 use std::{
-    env,
     error::Error,
     io::{self, ErrorKind, Read, Write},
 };
@@ -18,15 +17,15 @@ struct Connection {
     has_connected: bool,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let address = env::args().nth(1).ok_or("usage: mqtt-floor ADDRESS")?.parse()?;
+/// Serves at `address` until it is killed.
+pub(crate) fn serve(address: &str) -> Result<(), Box<dyn Error>> {
+    let address = address.parse()?;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut listener = TcpListener::bind(address)?;
     poll.registry().register(&mut listener, Token(0), Interest::READABLE)?;
     let mut connections: Vec<Option<Connection>> = vec![None];
     let (mut subscriber, mut out, mut buffer) = (None, Vec::new(), vec![0; 65536]);
-    println!("listening at {}", listener.local_addr()?);
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {

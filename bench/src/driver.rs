@@ -1,7 +1,6 @@
-//! The hub's MQTT driver behind a gate that lets everybody do everything, for measurements on loopback:
-//! `mqtt-hub ADDRESS [DIRECTORY]`. With a directory it speaks TLS, with the key and certificates there.
+//! The hub's MQTT driver behind a gate that lets everybody do everything, in a process of its own.
 
-use std::{env, error::Error, fs, path::Path, task::Waker, thread, time::Duration};
+use std::{error::Error, fs, path::Path, task::Waker, thread, time::Duration};
 
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_listen::{
@@ -60,15 +59,14 @@ fn tls_door(directory: &Path) -> Result<TlsDoor, Box<dyn Error>> {
     Ok(TlsDoor::new(handshakes, TenantId::FIRST))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
-    let address = arguments.next().ok_or("usage: mqtt-hub ADDRESS [DIRECTORY]")?.parse()?;
+/// Serves at `address` until it is killed; with a directory over TLS.
+pub(crate) fn serve(address: &str, directory: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let address = address.parse()?;
     let wire = Wire::start(Open, Settings::default())?;
-    let address = match arguments.next() {
-        Some(directory) => wire.listen(address, tls_door(Path::new(&directory))?)?,
+    match directory {
+        Some(directory) => wire.listen(address, tls_door(Path::new(directory))?)?,
         None => wire.listen_insecure(address, Witness::of_a_proof().loopback_tester())?,
     };
-    println!("listening at {address}");
     loop {
         thread::sleep(Duration::from_secs(3600));
     }
