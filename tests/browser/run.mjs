@@ -92,7 +92,7 @@ const shoot = async (page, name) => {
   await page.screenshot({ path: join(said.shots, `${name}.png`), fullPage: true });
 };
 
-const context = await browser.newContext({ viewport: SIZES.wide, colorScheme: "light" });
+const context = await browser.newContext({ viewport: SIZES.wide, colorScheme: "light", reducedMotion: "reduce" });
 const page = watch(await context.newPage());
 const cdp = await context.newCDPSession(page);
 await cdp.send("WebAuthn.enable");

@@ -14,8 +14,8 @@ use std::{
 
 use axum::{
     Extension, Json,
-    extract::State,
-    http::{HeaderMap, Method, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -178,17 +178,23 @@ pub(crate) async fn begin_new(
     State(people): State<Arc<People>>,
     Extension(transport): Extension<Transport>,
     headers: HeaderMap,
-    visitor: Result<Visitor, Turned>,
-) -> Result<Json<Question>, Response> {
-    let visitor = visitor.map_err(signed_in)?;
-    begin_registration(&people, transport, &headers, &visitor).await.map_err(Refused::into_response)
+    Scripted(visitor): Scripted,
+) -> Result<Json<Question>, Refused> {
+    begin_registration(&people, transport, &headers, &visitor).await
 }
 
-/// Scripts are told in their own form that nobody is signed in.
-fn signed_in(turned: Turned) -> Response {
-    match turned {
-        Turned::SignIn { .. } => Refused::unknown().into_response(),
-        Turned::Trouble(trouble) => trouble.into_response(),
+/// A visitor by way of a script, which is told in its own form when nobody is signed in.
+pub(crate) struct Scripted(Visitor);
+
+impl FromRequestParts<Arc<People>> for Scripted {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, people: &Arc<People>) -> Result<Self, Response> {
+        match Visitor::from_request_parts(parts, people).await {
+            Ok(visitor) => Ok(Self(visitor)),
+            Err(Turned::SignIn { .. }) => Err(Refused::unknown().into_response()),
+            Err(Turned::Trouble(trouble)) => Err(trouble.into_response()),
+        }
     }
 }
 
@@ -226,12 +232,11 @@ pub(crate) async fn finish_new(
     State(people): State<Arc<People>>,
     Extension(transport): Extension<Transport>,
     headers: HeaderMap,
-    visitor: Result<Visitor, Turned>,
+    Scripted(visitor): Scripted,
     Body(body): Body<NewAnswer>,
-) -> Result<Json<Value>, Response> {
-    let visitor = visitor.map_err(signed_in)?;
-    let done = finish_registration(&people, transport, &headers, &visitor, body).await;
-    done.map(|()| Json(json!({ "next": "/settings?done=passkey" }))).map_err(Refused::into_response)
+) -> Result<Json<Value>, Refused> {
+    finish_registration(&people, transport, &headers, &visitor, body).await?;
+    Ok(Json(json!({ "kept": true })))
 }
 
 async fn finish_registration(
