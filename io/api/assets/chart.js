@@ -114,7 +114,12 @@
     let plot = null;
     let isOver = false;
     const data = () => withGaps(points, 30);
-    const range = () => { const now = Date.now() / 1e3; return [now - LIVE_MS / 1e3, now]; };
+    // A device that is new fills its chart at once: the window grows from two to fifteen minutes.
+    const range = () => {
+      const now = Date.now() / 1e3;
+      const age = points.length ? now - points[0][0] : 0;
+      return [now - Math.min(LIVE_MS / 1e3, Math.max(120, age)), now];
+    };
     const show = () => { if (!isOver && points.length) say(value, points[points.length - 1][1], unit, sign); };
     const chart = {
       property,

@@ -9,7 +9,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use axum::{
@@ -60,11 +60,15 @@ struct Ceremony {
 
 /// Ceremonies under way, in memory: who restarts the hub begins again.
 #[derive(Default)]
-pub struct Passkeys(Mutex<VecDeque<Ceremony>>);
+pub struct Passkeys {
+    open: Mutex<VecDeque<Ceremony>>,
+    /// Known to nobody, so that nobody can tell a made-up credential from a real one.
+    salt: OnceLock<String>,
+}
 
 impl Passkeys {
     fn put(&self, number: String, asked: Asked, now: Timestamp) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|ceremony| now < ceremony.ends);
         while open.len() >= CEREMONIES_MAX {
             open.pop_front();
@@ -73,7 +77,7 @@ impl Passkeys {
     }
 
     fn take(&self, number: &str, now: Timestamp) -> Option<Asked> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let at = open.iter().position(|ceremony| ceremony.number == number)?;
         open.remove(at).filter(|ceremony| now < ceremony.ends).map(|ceremony| ceremony.asked)
     }
@@ -299,12 +303,11 @@ pub(crate) async fn begin_sign_in(
     Ok(Json(Question { ceremony, options }))
 }
 
-/// A question for a name without passkeys: always the same credential for the same name.
+/// A question for a name without passkeys: the same credential for the same name until the hub starts
+/// again.
 fn decoy(people: &People, site: &Site, name: &str) -> Value {
-    let mut hash = Sha256::new();
-    hash.update(people.fingerprint.as_bytes());
-    hash.update(people.log_key);
-    hash.update([0]);
+    let salt = people.passkeys.salt.get_or_init(|| people.secret());
+    let mut hash = Sha256::new_with_prefix(salt.as_bytes());
     hash.update(name.as_bytes());
     let id = URL_SAFE_NO_PAD.encode(hash.finalize());
     json!({ "publicKey": {
