@@ -360,6 +360,11 @@ await check("the keyboard alone quarantines and releases, and the reason is told
   quiet("while quarantining");
 });
 
+await check("a quarantined device's readings are counted as refused, in words", async () => {
+  await page.goto(`${local}/`);
+  await page.getByText("Not with its standing").waitFor();
+});
+
 await check("retiring asks for the device's name", async () => {
   await page.goto(`${local}${device}/retire`);
   await page.getByLabel("To go on, write its name").fill("something else");

@@ -245,7 +245,7 @@ fn numbers(counts: Counts, ends: &Ends, refusals: &[(&'static str, u64)]) -> Mar
                 h2 { "Refused" }
                 p.value { (words::grouped(refused)) span.unit { " since the hub started" } }
                 @if refusals.is_empty() { p.hint { "Every device sent only what it may." } } @else {
-                    ul.plain { @for (word, count) in refusals { li { (word) " " span.num { (words::grouped(*count)) } } } }
+                    ul.plain { @for (word, count) in refusals { li { (words::refusal(word)) " " span.num { (words::grouped(*count)) } } } }
                 }
             }
         }
