@@ -44,7 +44,7 @@
 
   // Times of day; at midnight, and where ticks are days apart, the day.
   const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const second = new Intl.DateTimeFormat(undefined, { minute: "2-digit", second: "2-digit" });
+  const second = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
   const moments = (_, splits, __, ___, step) => splits.map((at) => {
     const moment = new Date(at * 1e3);
@@ -65,7 +65,7 @@
     const value = (_, splits) => splits.map((one) => onAxis(one, unit, sign));
     const size = (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((one) => String(one).length));
     return [
-      { ...common, values: moments, space: isSmall ? 60 : 80, size: 28, grid: { show: false } },
+      { ...common, values: moments, space: 80, size: 28, grid: { show: false } },
       { ...common, values: value, size, space: isSmall ? 28 : 40 },
     ];
   };
@@ -114,7 +114,12 @@
     let plot = null;
     let isOver = false;
     const data = () => withGaps(points, 30);
-    const range = () => { const now = Date.now() / 1e3; return [now - LIVE_MS / 1e3, now]; };
+    // A device that is new fills its chart at once: the window grows from two to fifteen minutes.
+    const range = () => {
+      const now = Date.now() / 1e3;
+      const age = points.length ? now - points[0][0] : 0;
+      return [now - Math.min(LIVE_MS / 1e3, Math.max(120, age)), now];
+    };
     const show = () => { if (!isOver && points.length) say(value, points[points.length - 1][1], unit, sign); };
     const chart = {
       property,

@@ -98,6 +98,15 @@ pub(crate) fn bare(title: &str, scripts: &[&str], main: Markup) -> Markup {
     }
 }
 
+/// What should not stay so, on every page.
+pub(crate) fn warning(people: &People) -> Markup {
+    html! {
+        @if let Some(warning) = &people.warning {
+            p.warning role="status" { strong { "Insecure: " } (warning) }
+        }
+    }
+}
+
 fn mark() -> Markup {
     PreEscaped(
         r#"<svg class="logo" viewBox="0 0 24 24" width="24" height="24" aria-hidden="true"><path d="M3 20v-7a4 4 0 0 1 8 0v7M13 20v-9a4 4 0 0 1 8 0v9M1 20h22"/></svg>"#
@@ -119,9 +128,7 @@ impl Frame<'_> {
                     (self.rail())
                     (self.top())
                     main #main tabindex="-1" {
-                        @if let Some(warning) = &self.people.warning {
-                            p.warning role="status" { strong { "Insecure: " } (warning) }
-                        }
+                        (warning(self.people))
                         (main)
                     }
                 }

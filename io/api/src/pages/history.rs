@@ -65,7 +65,7 @@ pub(crate) async fn page(
     let main = html! {
         (choice(&numeric, property, since))
         (spans(id, property, since))
-        (plot(id, property, from, to, query.until.is_some()))
+        (plot(id, property, from, to))
         (as_table(&visitor, property, &found.1))
     };
     Ok(sight.page(Tab::History, &["uplot.js", "chart.js"], main))
@@ -95,13 +95,7 @@ fn spans(id: DeviceId, property: &Property, since: &str) -> Markup {
     }
 }
 
-fn plot(
-    id: DeviceId,
-    property: &Property,
-    from: Timestamp,
-    to: Timestamp,
-    is_fixed: bool,
-) -> Markup {
+fn plot(id: DeviceId, property: &Property, from: Timestamp, to: Timestamp) -> Markup {
     let csv = format!(
         "/api/v1/devices/{id}/readings?property={}&since={}&until={}&format=csv",
         escaped(&property.name),
@@ -111,7 +105,7 @@ fn plot(
     html! {
         section.card.wide-plot #history data-device=(id) data-property=(property.name)
             data-unit=(property.unit) data-sign=(unit::sign(&property.unit))
-            data-from=(from.as_ms()) data-to=(to.as_ms()) data-fixed[is_fixed] {
+            data-from=(from.as_ms()) data-to=(to.as_ms()) {
             div.plot-head {
                 h2 { (property.title) @if !property.unit.is_empty() { span.unit { " in " (unit::sign(&property.unit)) } } }
                 p.value #history-value aria-live="off" {}

@@ -34,14 +34,20 @@ pub(crate) async fn welcome(
         return Ok(Redirect::to("/").into_response());
     }
     let site = Site::of(&people, transport, &headers);
-    Ok(frame::show(render_welcome(&visitor, &site, None)))
+    Ok(frame::show(render_welcome(&people, &visitor, &site, None)))
 }
 
-fn render_welcome(visitor: &Visitor, site: &Result<Site, String>, wrong: Option<&str>) -> Markup {
+fn render_welcome(
+    people: &People,
+    visitor: &Visitor,
+    site: &Result<Site, String>,
+    wrong: Option<&str>,
+) -> Markup {
     frame::bare(
         "Welcome",
         &["passkey.js"],
         html! {
+            (frame::warning(people))
             h1 { "Welcome" }
             p { "You are signed in as " strong { (visitor.person.name) } ", the link is used up. Choose how you will sign in from now on." }
             p.wrong #wrong role="alert" hidden[wrong.is_none()] { (wrong.unwrap_or_default()) }
@@ -112,7 +118,7 @@ pub(crate) async fn set_password(
         Err(failure) if failure.fault == Fault::Invalid => {
             let site = Site::of(&people, transport, &headers);
             let wrong = sentence(&failure.reason);
-            let page = frame::show(render_welcome(&visitor, &site, Some(&wrong)));
+            let page = frame::show(render_welcome(&people, &visitor, &site, Some(&wrong)));
             Ok((axum::http::StatusCode::BAD_REQUEST, page).into_response())
         }
         Err(failure) => Err(failure.into()),

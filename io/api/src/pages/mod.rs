@@ -18,6 +18,8 @@ mod overview;
 mod passkeys;
 mod people;
 mod public;
+#[cfg(test)]
+mod refusals;
 mod settings;
 mod sign_in;
 mod tokens;

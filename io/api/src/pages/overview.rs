@@ -178,6 +178,13 @@ fn wants(wanting: &[Wanting], ends: &Ends, counts: Counts, has_key: bool) -> Mar
                             a.button href={ "/devices/" (one.device.key.id) "/timeline" } aria-label={ "Timeline of " (one.device.name) } { "Timeline" }
                         }
                     }
+                    @let more = counts.below_full.saturating_sub(wanting.len() as u64);
+                    @if more > 0 {
+                        li {
+                            span { strong { (many(more, "more device")) } " with less than full standing." }
+                            span.acts { @for word in ["cut", "remediate", "restricted"] { a href={ "/devices?standing=" (word) } { (word) } } }
+                        }
+                    }
                     @if ends.over > 0 { li { span { strong { (many(ends.over, "certificate")) } " ended before it was renewed; such a device has to be claimed anew." } } }
                     @if ends.late > 0 { li { span { strong { (many(ends.late, "certificate")) } " should have been renewed by now and ends within 7 days." } } }
                     @if counts.claims_open > 0 { li { span { strong { (many(counts.claims_open, "claim code")) } " still open: no device has used it yet." } a.button href="/claim" { "Show" } } }
@@ -238,7 +245,7 @@ fn numbers(counts: Counts, ends: &Ends, refusals: &[(&'static str, u64)]) -> Mar
                 h2 { "Refused" }
                 p.value { (words::grouped(refused)) span.unit { " since the hub started" } }
                 @if refusals.is_empty() { p.hint { "Every device sent only what it may." } } @else {
-                    ul.plain { @for (word, count) in refusals { li { (word) " " span.num { (words::grouped(*count)) } } } }
+                    ul.plain { @for (word, count) in refusals { li { (words::refusal(word)) " " span.num { (words::grouped(*count)) } } } }
                 }
             }
         }

@@ -9,13 +9,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use axum::{
     Extension, Json,
-    extract::State,
-    http::{HeaderMap, Method, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, Method, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -60,11 +60,15 @@ struct Ceremony {
 
 /// Ceremonies under way, in memory: who restarts the hub begins again.
 #[derive(Default)]
-pub struct Passkeys(Mutex<VecDeque<Ceremony>>);
+pub struct Passkeys {
+    open: Mutex<VecDeque<Ceremony>>,
+    /// Known to nobody, so that nobody can tell a made-up credential from a real one.
+    salt: OnceLock<String>,
+}
 
 impl Passkeys {
     fn put(&self, number: String, asked: Asked, now: Timestamp) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|ceremony| now < ceremony.ends);
         while open.len() >= CEREMONIES_MAX {
             open.pop_front();
@@ -73,7 +77,7 @@ impl Passkeys {
     }
 
     fn take(&self, number: &str, now: Timestamp) -> Option<Asked> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let at = open.iter().position(|ceremony| ceremony.number == number)?;
         open.remove(at).filter(|ceremony| now < ceremony.ends).map(|ceremony| ceremony.asked)
     }
@@ -178,17 +182,23 @@ pub(crate) async fn begin_new(
     State(people): State<Arc<People>>,
     Extension(transport): Extension<Transport>,
     headers: HeaderMap,
-    visitor: Result<Visitor, Turned>,
-) -> Result<Json<Question>, Response> {
-    let visitor = visitor.map_err(signed_in)?;
-    begin_registration(&people, transport, &headers, &visitor).await.map_err(Refused::into_response)
+    Scripted(visitor): Scripted,
+) -> Result<Json<Question>, Refused> {
+    begin_registration(&people, transport, &headers, &visitor).await
 }
 
-/// Scripts are told in their own form that nobody is signed in.
-fn signed_in(turned: Turned) -> Response {
-    match turned {
-        Turned::SignIn { .. } => Refused::unknown().into_response(),
-        Turned::Trouble(trouble) => trouble.into_response(),
+/// A visitor by way of a script, which is told in its own form when nobody is signed in.
+pub(crate) struct Scripted(Visitor);
+
+impl FromRequestParts<Arc<People>> for Scripted {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, people: &Arc<People>) -> Result<Self, Response> {
+        match Visitor::from_request_parts(parts, people).await {
+            Ok(visitor) => Ok(Self(visitor)),
+            Err(Turned::SignIn { .. }) => Err(Refused::unknown().into_response()),
+            Err(Turned::Trouble(trouble)) => Err(trouble.into_response()),
+        }
     }
 }
 
@@ -226,12 +236,11 @@ pub(crate) async fn finish_new(
     State(people): State<Arc<People>>,
     Extension(transport): Extension<Transport>,
     headers: HeaderMap,
-    visitor: Result<Visitor, Turned>,
+    Scripted(visitor): Scripted,
     Body(body): Body<NewAnswer>,
-) -> Result<Json<Value>, Response> {
-    let visitor = visitor.map_err(signed_in)?;
-    let done = finish_registration(&people, transport, &headers, &visitor, body).await;
-    done.map(|()| Json(json!({ "next": "/settings?done=passkey" }))).map_err(Refused::into_response)
+) -> Result<Json<Value>, Refused> {
+    finish_registration(&people, transport, &headers, &visitor, body).await?;
+    Ok(Json(json!({ "kept": true })))
 }
 
 async fn finish_registration(
@@ -294,12 +303,11 @@ pub(crate) async fn begin_sign_in(
     Ok(Json(Question { ceremony, options }))
 }
 
-/// A question for a name without passkeys: always the same credential for the same name.
+/// A question for a name without passkeys: the same credential for the same name until the hub starts
+/// again.
 fn decoy(people: &People, site: &Site, name: &str) -> Value {
-    let mut hash = Sha256::new();
-    hash.update(people.fingerprint.as_bytes());
-    hash.update(people.log_key);
-    hash.update([0]);
+    let salt = people.passkeys.salt.get_or_init(|| people.secret());
+    let mut hash = Sha256::new_with_prefix(salt.as_bytes());
     hash.update(name.as_bytes());
     let id = URL_SAFE_NO_PAD.encode(hash.finalize());
     json!({ "publicKey": {

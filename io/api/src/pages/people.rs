@@ -107,6 +107,9 @@ pub(crate) async fn add(
     let main = html! {
         h1 { "A link for " (person.name) }
         p { strong { "It is shown only now." } " Give it to " (person.name) " by a way that nobody else reads. It works once, for " (words::stretch(LINK_LIFE_MS)) "." }
+        @if transport == Transport::Local {
+            p.hint { "This link opens on the hub's own machine only. For another one, make it from the hub's HTTPS address." }
+        }
         p { (copyable(&link, "link")) }
         p { a.button href="/settings" { "To the settings" } }
     };

@@ -65,6 +65,7 @@ fn render(
         "Sign in",
         &["passkey.js"],
         html! {
+            (frame::warning(people))
             h1 { "Sign in" }
             p.wrong #wrong role="alert" hidden[wrong.is_none()] { (wrong.unwrap_or_default()) }
             p.busy #busy role="status" hidden { "Signing in…" }

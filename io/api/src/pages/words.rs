@@ -110,6 +110,30 @@ pub(crate) const fn because(standing: Standing, fact: Option<Fact>) -> &'static 
     }
 }
 
+/// Why the data plane refused something, by its word; a word that is new stands for itself.
+pub(crate) fn refusal(word: &str) -> &str {
+    match word {
+        "not-yours" => "Topic of another device",
+        "undeclared" => "Not in the profile",
+        "withheld" => "Withheld by the owner",
+        "standing" => "Not with its standing",
+        "wrong-type" => "Of the wrong kind",
+        "not-finite" => "Not a finite number",
+        "out-of-range" => "Out of range",
+        "wrong-unit" => "In the wrong unit",
+        "too-far-ahead" => "Dated in the future",
+        "too-old" => "Older than is kept",
+        "unreadable" => "Unreadable",
+        "too-large" => "Too large",
+        "unknown-device" => "Unknown device",
+        "certificate" => "Revoked or ended certificate",
+        "cut" => "Device that is cut off",
+        "scope" => "Token without the scope",
+        "store-full" => "The hub's disk was full",
+        other => other,
+    }
+}
+
 /// Where a device is in its life.
 pub(crate) const fn state(state: State) -> &'static str {
     match state {
