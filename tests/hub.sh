@@ -7,10 +7,13 @@ DATA="$WORK/data"
 export XDG_CONFIG_HOME="$WORK/config"
 trap 'kill "$HUB_PID" 2>/dev/null; wait "$HUB_PID" 2>/dev/null; rm -rf "$WORK"' EXIT
 
-# start_hub [OPTION...]
+HTTPS=:0 DEVICES=:0 MQTT_PORT=0 LOCAL=:0
+
+# start_hub [OPTION...]: on free ports; after the first time on the ports that it had
 start_hub() {
-  "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" up --https 127.0.0.1:0 --devices 127.0.0.1:0 \
-    --mqtts 127.0.0.1:0 --local 127.0.0.1:0 "$@" >"$WORK/out" 2>"$WORK/err" &
+  "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" up --https "127.0.0.1:${HTTPS##*:}" \
+    --devices "127.0.0.1:${DEVICES##*:}" --mqtts "127.0.0.1:$MQTT_PORT" --local "127.0.0.1:${LOCAL##*:}" \
+    "$@" >"$WORK/out" 2>"$WORK/err" &
   HUB_PID=$!
   for _ in $(seq 300); do
     grep -q 'Sign in' "$WORK/out" && break

@@ -5,11 +5,12 @@ use std::path::Path;
 use crate::run::{Outcome, output, program, top};
 
 /// A program and the Debian package that has it.
-const DEBIAN: [(&str, &str); 7] = [
+const DEBIAN: [(&str, &str); 8] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("chromium", "chromium"),
     ("certutil", "libnss3-tools"),
+    ("faketime", "faketime"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("python3", "python3-venv"),

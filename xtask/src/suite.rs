@@ -21,6 +21,7 @@ pub(crate) fn run() -> Outcome {
     cargo(&["build", "--quiet", "--workspace", "--bins"])?;
     cargo(&["test", "--quiet", "--workspace"])?;
     program("bash", &["tests/guide.sh"])?;
+    program("bash", &["tests/agent.sh"])?;
     schemathesis()?;
     browser()?;
     eprintln!("everything holds, after {:.0} s", begun.elapsed().as_secs_f32());

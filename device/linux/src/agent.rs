@@ -29,7 +29,9 @@ use crate::{
     AgentError, Enrolment, State,
     backoff::Backoff,
     checkpoint, enrol,
-    limits::{CHECKPOINT_EVERY_MS, OUTBOX_BYTES_DEFAULT, RENEWAL_RETRY_MS, SAMPLE_MS_MIN},
+    limits::{
+        CHECKPOINT_EVERY_MS, OUTBOX_BYTES_DEFAULT, RENEWAL_RETRY_MS, SAMPLE_MS_MIN, STEADY_MS,
+    },
     metrics::{Metrics, Sample},
     now,
     outbox::Outbox,
@@ -125,7 +127,7 @@ impl Agent {
 
     fn connected(&mut self, stop: &AtomicBool) -> Result<(), AgentError> {
         let (config, mut session) = self.open()?;
-        self.backoff.reset();
+        let opened = now();
         (self.say)(&format!("connected to {}", self.enrolment.hub));
         let thing = format!("things/{}", self.state.id());
         session.publish(&format!("{thing}/reported"), reported().as_bytes())?;
@@ -136,6 +138,10 @@ impl Agent {
         }
         for (_, pack) in flying {
             self.outbox.push(&pack)?;
+        }
+        // One that ends as soon as it begins (somebody else has this identity, say) is no success.
+        if now().since_ms(opened) >= STEADY_MS {
+            self.backoff.reset();
         }
         ended
     }
@@ -241,6 +247,8 @@ impl Agent {
                     self.state.promote_next()?;
                     (self.say)("the new certificate works; the old one is dropped");
                     self.plan_renewal()?;
+                    // Should our clock run ahead of the hub's, the new one may seem due already.
+                    self.next_renewal = self.next_renewal.max(now().plus_ms(RENEWAL_RETRY_MS));
                     return Ok((config, session));
                 }
                 Err(AgentError::Connect(client::ConnectError::Network(to, error))) => {

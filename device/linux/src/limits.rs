@@ -14,6 +14,8 @@ pub const PACK_BYTES_MAX: usize = 8 * 1024;
 pub const RETRY_MS_MIN: i64 = 1_000;
 /// The longest wait before the next try to connect.
 pub const RETRY_MS_MAX: i64 = 300_000;
+/// How long a connection has to last to count as a success.
+pub const STEADY_MS: i64 = 30_000;
 /// How long to wait before a failed renewal is tried again.
 pub const RENEWAL_RETRY_MS: i64 = 3_600_000;
 /// How often the hub's log is checked.

@@ -9,7 +9,9 @@ use utoipa::{
     openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use crate::rest::{audit, claims, devices, health, live, readings, session, standing, tokens};
+use crate::rest::{
+    actions, audit, claims, devices, health, live, readings, session, standing, tokens,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,7 +24,7 @@ use crate::rest::{audit, claims, devices, health, live, readings, session, stand
     paths(
         health::health, health::status,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
-        standing::quarantine, standing::release, standing::retire, standing::revoke,
+        standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
         audit::list, audit::verify, audit::checkpoint,

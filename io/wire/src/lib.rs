@@ -37,6 +37,7 @@ mod router;
 mod sessions;
 mod shard;
 mod tls;
+mod voice;
 
 use std::{
     io,
@@ -58,6 +59,7 @@ pub use error::Error;
 pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
 pub use listen::Door;
 pub use tls::TlsDoor;
+pub use voice::Voice;
 
 use counters::{Ledger, ShardCounts};
 use directory::{Directory, Interest};
@@ -183,6 +185,12 @@ impl<G: Gate> Wire<G> {
             return Err(Error::NotATester);
         }
         self.listen(address, listen::Insecure(tester))
+    }
+
+    /// Speaks to clients from outside of any connection.
+    #[must_use]
+    pub fn voice(&self) -> Voice<G> {
+        Voice(Arc::clone(&self.common))
     }
 
     /// What was counted so far.

@@ -12,8 +12,26 @@ use hedgerow_policy::{
 use crate::{
     Change, Commit, Ctx, Event, Failure,
     limits::DENIAL_KINDS_MAX,
-    ports::{Herald, History, Passwords, Random, Signer, Store},
+    ports::{Herald, History, Passwords, Random, Signer, Store, Voice},
 };
+
+/// Everything that the control plane needs of the outside.
+pub struct Ports {
+    /// Relations and the audit log.
+    pub store: Arc<dyn Store>,
+    /// The CA's keys.
+    pub signer: Arc<dyn Signer>,
+    /// Randomness fit for keys.
+    pub random: Arc<dyn Random>,
+    /// Hashes of passwords.
+    pub passwords: Arc<dyn Passwords>,
+    /// Readings.
+    pub history: Arc<dyn History>,
+    /// Connected devices.
+    pub voice: Arc<dyn Voice>,
+    /// Who holds copies in memory.
+    pub herald: Arc<dyn Herald>,
+}
 
 /// The control plane: every act of people and processes, behind one door.
 pub struct Control {
@@ -22,6 +40,7 @@ pub struct Control {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) passwords: Arc<dyn Passwords>,
     pub(crate) history: Arc<dyn History>,
+    pub(crate) voice: Arc<dyn Voice>,
     herald: Arc<dyn Herald>,
     denied: Mutex<BTreeSet<(String, &'static str)>>,
 }
@@ -53,15 +72,10 @@ impl Effects {
 impl Control {
     /// Wires the control plane to the outside.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        signer: Arc<dyn Signer>,
-        random: Arc<dyn Random>,
-        passwords: Arc<dyn Passwords>,
-        history: Arc<dyn History>,
-        herald: Arc<dyn Herald>,
-    ) -> Self {
-        Self { store, signer, random, passwords, history, herald, denied: Mutex::default() }
+    pub fn new(ports: Ports) -> Self {
+        let Ports { store, signer, random, passwords, history, voice, herald } = ports;
+        let denied = Mutex::default();
+        Self { store, signer, random, passwords, history, voice, herald, denied }
     }
 
     /// The first half of the door: may this be done? A refusal is recorded the first time that this

@@ -4,6 +4,7 @@
 //! effect and its audit record together. The rooms below decide; the [`ports`] are what this crate needs
 //! of the outside; it has no runtime of its own.
 
+mod actions;
 mod audit;
 mod change;
 mod claim;
@@ -29,7 +30,7 @@ pub use devices::{DevicePage, Edit};
 pub use enrol::Enrolled;
 pub use error::Failure;
 pub use first_start::Authority;
-pub use gate::Control;
+pub use gate::{Control, Ports};
 pub use people::{Person, SignIn, SignInRequest};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token};

@@ -3,6 +3,8 @@
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
+/// Bytes of an action's input.
+pub const ACTION_BYTES_MAX: usize = 4096;
 /// Entries of a page of a timeline or of the audit log.
 pub const PAGE_MAX: u32 = 500;
 /// How long a one-time sign-in link works.

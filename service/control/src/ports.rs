@@ -210,6 +210,21 @@ pub trait Passwords: Send + Sync {
     fn verify(&self, password: String, phc: Option<String>) -> Pending<'_, bool>;
 }
 
+/// Speaks to connected devices.
+pub trait Voice: Send + Sync {
+    /// Whether a device may be asked for an action now.
+    ///
+    /// # Errors
+    /// Its profile does not declare it, its standing does not allow it, or it is not connected.
+    fn can_hear(&self, device: DeviceKey, action: &str) -> Result<(), Failure>;
+
+    /// Asks it.
+    ///
+    /// # Errors
+    /// When there is nobody to carry it.
+    fn say(&self, device: DeviceKey, action: &str, input: &[u8]) -> Result<(), Failure>;
+}
+
 /// Whom to tell once something is committed.
 pub trait Herald: Send + Sync {
     /// Brings what is held in memory up to what was committed. The act that caused the event answers

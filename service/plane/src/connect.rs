@@ -78,7 +78,7 @@ impl Admitted {
     }
 }
 
-const UNKNOWN: Refusal = Refusal::new(
+pub(crate) const UNKNOWN: Refusal = Refusal::new(
     Fault::Denied,
     "unknown-device",
     "this hub does not know the device; enrol it with a claim code",

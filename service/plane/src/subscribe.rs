@@ -1,9 +1,16 @@
 //! What a session may subscribe to, and be handed.
 
-use hedgerow_base::Fault;
+use std::sync::atomic::Ordering;
+
+use hedgerow_base::{DeviceKey, Fault};
 use hedgerow_policy::Scopes;
 
-use crate::{Admitted, Plane, Refusal, connect::Who, publish::is_under_things, watch};
+use crate::{
+    Admitted, Plane, Refusal,
+    connect::{UNKNOWN, Who},
+    publish::is_under_things,
+    watch,
+};
 
 const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
@@ -11,6 +18,11 @@ const SCOPE: Refusal =
     Refusal::new(Fault::Denied, "scope", "the token needs the scope read for this");
 const FILTER: Refusal =
     Refusal::new(Fault::Denied, "filter", "a program may subscribe under things/ only");
+
+const UNDECLARED: Refusal =
+    Refusal::new(Fault::Absent, "undeclared", "the device's profile does not declare that action");
+const AWAY: Refusal =
+    Refusal::new(Fault::Conflict, "away", "the device is not connected; try again when it is");
 
 impl Plane {
     /// Whether this session may subscribe to `filter`. A filter may be wider than what is handed out:
@@ -33,6 +45,23 @@ impl Plane {
             Who::LoopbackTester => Err(OUTSIDE),
         };
         judged.inspect_err(|refusal| self.denied(session, refusal.word, filter))
+    }
+
+    /// Whether a device may be asked for an action now: declared, allowed by its standing, connected.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that says which of these is missing.
+    pub fn may_ask(&self, device: DeviceKey, action: &str) -> Result<(), Refusal> {
+        let entry = self.directory().find(device.tenant, device.id).ok_or(UNKNOWN)?;
+        if entry.admission.profile.action_index(action).is_none() {
+            return Err(UNDECLARED);
+        }
+        let topic = format!("things/{}/actions/{action}", device.id);
+        entry.compiled(self.readings()).grants.receive(&topic)?;
+        if entry.vitals.sessions.load(Ordering::Relaxed) == 0 {
+            return Err(AWAY);
+        }
+        Ok(())
     }
 
     /// Whether this session may be handed a message on `topic` now. Cheap; asked for each delivery.

@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 28] = [
+const OPERATIONS: [(&str, &str, bool); 29] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/devices", true),
     ("GET", "/api/v1/devices/{id}", true),
@@ -22,6 +22,7 @@ const OPERATIONS: [(&str, &str, bool); 28] = [
     ("POST", "/api/v1/devices/{id}/release", false),
     ("POST", "/api/v1/devices/{id}/retire", false),
     ("POST", "/api/v1/devices/{id}/revoke", false),
+    ("POST", "/api/v1/devices/{id}/actions/identify", false),
     ("GET", "/api/v1/devices/{id}/timeline", true),
     ("GET", "/api/v1/devices/{id}/certificates", true),
     ("GET", "/api/v1/devices/{id}/values", true),
@@ -64,10 +65,9 @@ fn every_operation_of_the_description_is_tried_here() {
             described.insert((method.to_uppercase(), path.clone()));
         }
     }
-    let tried: BTreeSet<_> = OPERATIONS
-        .iter()
-        .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
-        .collect();
+    let named = |path: &str| path.replace("/actions/identify", "/actions/{action}");
+    let tried: BTreeSet<_> =
+        OPERATIONS.iter().map(|(method, path, _)| ((*method).to_owned(), named(path))).collect();
     let open: BTreeSet<_> =
         OPEN.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
     let missing: Vec<_> =

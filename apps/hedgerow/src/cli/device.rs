@@ -58,6 +58,15 @@ pub(crate) enum Device {
         #[arg(long, default_value_t = 86_400)]
         expires_in: u32,
     },
+    /// Ask a connected device to do something that its profile declares
+    ///
+    /// Example: hedgerow device ask ID identify
+    Ask {
+        /// The device's id
+        id: String,
+        /// The action, as the profile names it
+        action: String,
+    },
     /// Leave a device only what it needs to heal
     ///
     /// Example: hedgerow device quarantine ID --reason "acts oddly"
@@ -106,6 +115,13 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
         Device::Claim { name, profile, expires_in } => {
             let body = json!({"name": name, "profile": profile, "expires_in": expires_in});
             claimed(&hub.post("/claims", &body)?, json)?;
+        }
+        Device::Ask { id, action } => {
+            let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));
+            hub.command(&path, &json!({}))?;
+            if !json {
+                println!("the device was asked; its answer will be stored as result/{action}");
+            }
         }
         Device::Quarantine(word) => say(hub, json, &word, "quarantine")?,
         Device::Release(word) => say(hub, json, &word, "release")?,

@@ -80,14 +80,23 @@ impl Hub {
         json(self.judge(answer)?)
     }
 
+    /// Has something done that has no answer.
+    pub(crate) fn command(&self, path: &str, body: &Value) -> Result<(), AskError> {
+        self.send(path, body).map(drop)
+    }
+
     /// Has something done.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, AskError> {
+        json(self.send(path, body)?)
+    }
+
+    fn send(&self, path: &str, body: &Value) -> Result<Response<Body>, AskError> {
         let request = self.agent.post(self.uri(path, &[])?);
         let answer = request
             .header("Authorization", self.bearer())
             .content_type("application/json")
             .send(body.to_string());
-        json(self.judge(answer)?)
+        self.judge(answer)
     }
 
     /// Has something taken away.

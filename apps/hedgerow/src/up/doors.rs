@@ -48,6 +48,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
 
     let wire =
         Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
+    hub.voice.through(hub.plane.clone(), wire.voice());
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
     let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
     if let Some(address) = up.insecure_mqtt {

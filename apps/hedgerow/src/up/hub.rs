@@ -8,7 +8,7 @@ use std::{
 
 use hedgerow_api::RevocationList;
 use hedgerow_base::{Secret, TenantId};
-use hedgerow_control::{Authority, Control, Ctx, ports::Random};
+use hedgerow_control::{Authority, Control, Ctx, Ports, ports::Random};
 use hedgerow_identity::{Name, authority};
 use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
@@ -24,6 +24,7 @@ use super::{
     herald::{Messenger, Profiles},
     names::Names,
     notices,
+    voice::Voice,
 };
 use crate::args::Up;
 
@@ -44,6 +45,7 @@ pub(super) struct Hub {
     /// Of the root's key, as in claim codes, in hex.
     pub(super) fingerprint: String,
     pub(super) profiles: Arc<Profiles>,
+    pub(super) voice: Arc<Voice>,
 }
 
 impl Hub {
@@ -75,14 +77,16 @@ impl Hub {
             overlay: Arc::new(Overlay::default()),
             ready: OnceLock::new(),
         });
-        let control = Arc::new(Control::new(
+        let voice = Arc::new(Voice::default());
+        let control = Arc::new(Control::new(Ports {
             store,
-            Arc::clone(&keys) as _,
-            Arc::new(SystemRandom),
-            Arc::new(Argon2id::default()),
-            Arc::new(readings.clone()),
-            Arc::clone(&messenger) as _,
-        ));
+            signer: Arc::clone(&keys) as _,
+            random: Arc::new(SystemRandom),
+            passwords: Arc::new(Argon2id::default()),
+            history: Arc::new(readings.clone()),
+            voice: Arc::clone(&voice) as _,
+            herald: Arc::clone(&messenger) as _,
+        }));
         let names = Names::find(&up.names);
         let authority = authority(&control, &names).await?;
         messenger.fill().await?;
@@ -102,6 +106,7 @@ impl Hub {
             names,
             fingerprint: hub,
             profiles,
+            voice,
         })
     }
 

@@ -14,6 +14,7 @@ mod hub;
 mod names;
 mod notices;
 mod seal;
+mod voice;
 
 use std::path::PathBuf;
 

@@ -188,6 +188,15 @@ impl History for Nothing {
     }
 }
 
+impl hedgerow_control::ports::Voice for Nothing {
+    fn can_hear(&self, _: DeviceKey, _: &str) -> Result<(), Failure> {
+        Err(Failure::absent("device"))
+    }
+    fn say(&self, _: DeviceKey, _: &str, _: &[u8]) -> Result<(), Failure> {
+        Err(Failure::absent("device"))
+    }
+}
+
 impl Herald for Nothing {
     fn tell(&self, _: Event) -> Pending<'_, ()> {
         none()
@@ -209,14 +218,15 @@ impl Readings for Nothing {
 fn house() -> Router {
     let nothing = Arc::new(Nothing::default());
     let bus = Arc::new(LocalBus::default());
-    let control = Control::new(
-        nothing.clone(),
-        nothing.clone(),
-        nothing.clone(),
-        nothing.clone(),
-        nothing.clone(),
-        nothing.clone(),
-    );
+    let control = Control::new(hedgerow_control::Ports {
+        store: nothing.clone(),
+        signer: nothing.clone(),
+        random: nothing.clone(),
+        passwords: nothing.clone(),
+        history: nothing.clone(),
+        voice: nothing.clone(),
+        herald: nothing.clone(),
+    });
     let profile = Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap());
     let people = Arc::new(People {
         control: Arc::new(control),

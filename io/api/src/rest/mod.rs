@@ -1,6 +1,7 @@
 //! The REST API under `/api/v1`. Every operation is described where it is handled; `open_api` gathers the
 //! descriptions, and a test holds that no route is missing from it.
 
+pub(crate) mod actions;
 pub(crate) mod audit;
 pub(crate) mod claims;
 pub(crate) mod devices;
@@ -29,6 +30,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/release", post(standing::release))
         .route("/retire", post(standing::retire))
         .route("/revoke", post(standing::revoke))
+        .route("/actions/{action}", post(actions::invoke))
         .route("/timeline", get(devices::timeline))
         .route("/certificates", get(devices::certificates))
         .route("/values", get(readings::values))

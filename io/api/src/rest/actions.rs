@@ -1,0 +1,35 @@
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use hedgerow_control::Failure;
+use serde_json::Value;
+
+use super::forms::Body;
+use crate::{
+    People,
+    door::SignedIn,
+    problem::{Problem, Refused},
+};
+
+/// Asks a connected device to do something that its profile declares. What it answers is stored as
+/// `result/{action}`.
+#[utoipa::path(post, path = "/api/v1/devices/{id}/actions/{action}", tag = "devices",
+    request_body(content = Object, description = "The input of the action; `{}` when it has none"),
+    params(("id" = String, Path, description = "The device's id"),
+        ("action" = String, Path, description = "The action, as the profile names it")), responses(
+    (status = 202, description = "The device was asked"),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn invoke(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Path((id, action)): Path<(String, String)>,
+    Body(input): Body<serde_json::Map<String, Value>>,
+) -> Result<StatusCode, Refused> {
+    let id = id.parse().map_err(|_| Failure::absent("device"))?;
+    let input = Value::Object(input).to_string();
+    people.control.invoke(&who.ctx, id, &action, input.as_bytes()).await?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The Linux agent as a program: enrolled, offline and back, asked to identify itself, renewed before its time.
+set -euo pipefail
+source "$(dirname "$0")/hub.sh"
+passed=0
+holds() { echo "ok    $1"; passed=$((passed + 1)); }
+fails() { echo "FAIL  $1"; cat "$WORK"/agent*.log; echo "$passed passed, 1 failed"; exit 1; }
+agent=${AGENT:-$top/target/debug/hedgerow-agent}
+agent() { "$agent" "$1" --state "$WORK/agent" --seal "$WORK/config/agent.key" "${@:2}"; }
+# soon COMMAND...: repeats it until it works, for half a minute
+soon() { for _ in $(seq 150); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
+
+start_hub
+made=$(api POST /claims '{"name":"server"}')
+agent enroll --hub "$DEVICES" --claim "$(field "$made" code)" >"$WORK/agent0.log" || fails "enrolment"
+ID=$(field "$(agent status --json)" id)
+[ "$(field "$(api GET "/devices/$ID")" name)" = server ] || fails "the hub does not know it"
+said=$(agent enroll --hub "$DEVICES" --claim "$(field "$made" code)" 2>&1) && fails "enrolled twice"
+grep -q 'is enrolled at' <<<"$said" || fails "enrolled twice"
+holds "it enrols once"
+
+"$agent" run --state "$WORK/agent" --seal "$WORK/config/agent.key" --every 1 >"$WORK/agent1.log" 2>&1 &
+AGENT_PID=$!
+trap 'kill "$AGENT_PID" "$HUB_PID" 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT
+has() { api GET "/devices/$ID/values" | grep -q "\"$1\""; }
+soon has cpuPercent || fails "no readings"
+soon has reported || fails "it did not say what it is"
+grep -q 'landlock' "$WORK/agent1.log" && grep -q 'seccomp' "$WORK/agent1.log" || fails "it is not fenced in"
+is_sealed() { [ "$(field "$(api GET "/devices/$ID")" key_storage)" = sealed-file ]; }
+soon is_sealed || fails "the registry does not know where its key is"
+holds "it publishes what it measures"
+
+api POST "/devices/$ID/actions/identify" '{}' >/dev/null || fails "identify was refused"
+soon grep -q "IDENTIFY: this is device $ID" "$WORK/agent1.log" || fails "it was not heard"
+soon has result/identify || fails "its answer did not arrive"
+said=$(curl --silent --request POST --header "Authorization: Bearer $TOKEN" --header 'Content-Type: application/json' \
+  --data '{}' "$LOCAL/api/v1/devices/$ID/actions/dance")
+grep -q 'does not declare' <<<"$said" || fails "an undeclared action was taken: $said"
+holds "it answers the one action that it declares"
+
+before=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+kill -9 "$HUB_PID"
+wait "$HUB_PID" 2>/dev/null || true
+sleep 6
+start_hub
+after=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+filled() {
+  readings=$(api GET "/devices/$ID/readings?property=uptimeSeconds&since=$before&until=$after")
+  [ "$(grep -o '"timestamp"' <<<"$readings" | wc -l)" -ge 4 ]
+}
+soon filled || fails "readings of the time without a hub are missing: $readings"
+python3 -c 'import json,sys
+times = [item["timestamp"] for item in json.loads(sys.argv[1])["items"]]
+assert times == sorted(set(times)), times' "$readings" || fails "readings are out of order or stored twice"
+holds "what it measured while the hub was away arrives afterwards, in order and once"
+
+kill "$AGENT_PID"
+wait "$AGENT_PID" 2>/dev/null || true
+old=$(openssl x509 -inform DER -in "$WORK/agent/certificate.der" -noout -serial)
+# Its clock says that two thirds of the certificate's life are over.
+LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME=+21d "$agent" run --state "$WORK/agent" \
+  --seal "$WORK/config/agent.key" --every 60 >"$WORK/agent2.log" 2>&1 &
+AGENT_PID=$!
+soon grep -q 'the new certificate works; the old one is dropped' "$WORK/agent2.log" || fails "it did not renew"
+new=$(openssl x509 -inform DER -in "$WORK/agent/certificate.der" -noout -serial)
+[ "$old" != "$new" ] && [ ! -e "$WORK/agent/certificate.next.der" ] || fails "the old certificate is still there"
+holds "it renews at two thirds of the life and proves the new certificate before it drops the old"
+echo "$passed passed, 0 failed"
