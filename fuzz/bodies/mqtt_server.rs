@@ -19,7 +19,7 @@ const SETTINGS: Settings = Settings {
 pub(super) fn run(bytes: &[u8]) {
     let [judge, pace, stream @ ..] = bytes else { return };
     let (mut now, mut out) = (Timestamp::from_secs(1), Vec::new());
-    let mut server = Server::new(SETTINGS, now);
+    let mut server = Server::new(SETTINGS.into(), now);
     let mut stream = stream;
     let mut ticket = 0;
     while server.wants_input() {

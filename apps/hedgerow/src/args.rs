@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::{Ask, Remote};
+
 /// Connected devices, from the first key to the last erased byte.
 #[derive(Debug, Parser)]
 #[command(name = "hedgerow", version, propagate_version = true)]
@@ -11,6 +13,9 @@ pub(crate) struct Args {
     /// Where the hub keeps its data [default: the user's data directory]
     #[arg(long, global = true, value_name = "DIR", env = "HEDGEROW_DATA")]
     pub(crate) data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,6 +28,8 @@ pub(crate) enum Command {
     ///
     /// Example: hedgerow up --with-agent
     Up(Up),
+    #[command(flatten)]
+    Ask(Ask),
     /// Run this machine's own device (started by `up --with-agent`)
     #[command(hide = true)]
     ThisDevice(ThisDevice),
@@ -64,7 +71,7 @@ pub(crate) struct Up {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ThisDevice {
     /// The hub
-    #[arg(long)]
+    #[arg(long = "at")]
     pub(crate) hub: String,
     /// Where the device's state is
     #[arg(long)]

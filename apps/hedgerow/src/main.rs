@@ -1,6 +1,7 @@
 //! `hedgerow`: the hub and the operator's command line.
 
 mod args;
+mod cli;
 mod paths;
 mod this_device;
 mod up;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
         Command::Up(up) => up::run(args.data, up),
+        Command::Ask(ask) => cli::run(args.data, &args.remote, ask),
         Command::ThisDevice(options) => this_device::run(&options),
     };
     match done {

@@ -1,4 +1,4 @@
-use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
+use hedgerow_base::{DeviceKey, Timestamp};
 use hedgerow_policy::{CertificateId, Fact, Standing};
 
 use crate::{Label, State};
@@ -36,17 +36,6 @@ impl KeyStorage {
             .find(|storage| storage.word() == word)
             .unwrap_or(Self::Unknown)
     }
-}
-
-/// Which record: a device in one of its lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceKey {
-    /// Whose.
-    pub tenant: TenantId,
-    /// Which device.
-    pub id: DeviceId,
-    /// Which life.
-    pub incarnation: Incarnation,
 }
 
 /// The certificate that a device has now.

@@ -9,7 +9,8 @@ mod lifecycle;
 pub mod limits;
 mod name;
 
-pub use device::{Certificate, Device, DeviceKey, KeyStorage};
+pub use device::{Certificate, Device, KeyStorage};
 pub use filter::{Filter, FilterProblem, Page};
+pub use hedgerow_base::DeviceKey;
 pub use lifecycle::{State, Step, WrongStep};
 pub use name::{Label, NameProblem, check_name};

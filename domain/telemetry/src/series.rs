@@ -1,17 +1,5 @@
-use hedgerow_base::{DeviceId, Incarnation, TenantId};
 use hedgerow_model::{Kind, Profile};
 use hedgerow_policy::{Channel, Overlay, REMEDIATION_ACTIONS};
-
-/// One life of one device of one tenant: what its records are keyed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DeviceKey {
-    /// Whose device.
-    pub tenant: TenantId,
-    /// Which device.
-    pub device: DeviceId,
-    /// Which life of it.
-    pub incarnation: Incarnation,
-}
 
 /// The number of a series at this hub: one (device, name, type). Never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -79,7 +79,7 @@
   };
 
   const get = async (device, query) => {
-    const url = `/api/v1/devices/${device}/readings?${new URLSearchParams(query)}`;
+    const url = `/api/v1/devices/${device}/buckets?${new URLSearchParams(query)}`;
     const answer = await fetch(url);
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? "The hub did not answer.");
     return answer.json();
@@ -155,7 +155,7 @@
         plot?.setData(data());
       },
       async load() {
-        const said = await get(device, { property, since: "15m", buckets: 180 });
+        const said = await get(device, { property, since: "15m", count: 180 });
         points = said.items.filter((one) => one.mean != null)
           .map((one) => [Date.parse(one.timestamp) / 1e3, one.mean]);
         this.make();
@@ -249,7 +249,7 @@
       const count = Math.max(60, Math.min(600, Math.floor(box.clientWidth)));
       document.getElementById("csv").search = new URLSearchParams({ property, since, until, format: "csv" });
       try {
-        const said = await get(device, { property, since, until, buckets: count });
+        const said = await get(device, { property, since, until, count });
         const found = said.items.filter((one) => one.mean != null);
         const rows = found.map((one) => [Date.parse(one.timestamp) / 1e3, one.mean, one.min, one.max]);
         data = withGaps(rows, Math.max(60, (said.width_ms / 1e3) * 2.5));

@@ -93,7 +93,8 @@ async fn by_token(people: &People, token: &str) -> Result<SignedIn, Refused> {
     Ok(SignedIn { ctx: Ctx::new(Actor::Peer(peer), now), person: None, session: None })
 }
 
-async fn by_cookie(people: &People, cookie: &str) -> Result<SignedIn, Refused> {
+/// Whose cookie it is.
+pub(crate) async fn by_cookie(people: &People, cookie: &str) -> Result<SignedIn, Refused> {
     let (now, session) = (now(), digest(cookie));
     let found = people.control.session_of(Witness::of_a_proof(), session, now).await?;
     let (person, actor) = found.ok_or_else(Refused::unknown)?;

@@ -23,7 +23,7 @@ use crate::rest::{audit, claims, devices, health, live, readings, session, stand
         health::health, health::status,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke,
-        readings::values, readings::readings, live::live,
+        readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
         audit::list, audit::verify, audit::checkpoint,
         tokens::create, tokens::list, tokens::remove,

@@ -133,6 +133,16 @@ pub fn peer(tls: &ServerConnection, tenant: TenantId) -> Option<Peer> {
     Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
 }
 
+/// The load generator behind a plain listener on this address; `None` when it is not loopback.
+#[must_use]
+pub const fn tester(listener: &SocketAddr) -> Option<Peer> {
+    let is_loopback = match listener {
+        SocketAddr::V4(address) => address.ip().is_loopback(),
+        SocketAddr::V6(address) => address.ip().is_loopback(),
+    };
+    if is_loopback { Some(Witness::of_a_proof().loopback_tester()) } else { None }
+}
+
 /// Base64 of the TLS exporter that binds a request to this connection (RFC 9266).
 #[must_use]
 pub fn channel_binding(tls: &ServerConnection) -> Option<String> {

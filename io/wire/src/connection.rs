@@ -9,6 +9,7 @@ use std::{
     io,
     pin::Pin,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -32,7 +33,8 @@ pub(crate) struct Connection<G: Gate, S> {
     stream: S,
     shard: Rc<Shard<G>>,
     link: Rc<Link<G>>,
-    peer: Peer,
+    /// Until CONNECT.
+    peer: Option<Box<Peer>>,
     /// The beginning of a packet, or packets not wanted yet. Without capacity while there is none.
     partial: Vec<u8>,
     memo: Weak<Route<G>>,
@@ -58,14 +60,14 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         shard: Rc<Shard<G>>,
         (place, half_open): (Place, Place),
     ) -> Self {
-        let server = Server::new(shard.settings().mqtt, shard.clock.even());
+        let server = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
         let link = Link::new(shard.next_link_id(), server, Some(half_open));
         shard.arm(&link);
         Self {
             stream,
             shard,
             link,
-            peer,
+            peer: Some(Box::new(peer)),
             partial: Vec::new(),
             memo: Weak::new(),
             phase: Phase::Open,
@@ -96,11 +98,11 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 
     fn wants_input(&self) -> bool {
-        let state = self.link.state.borrow();
-        state.ended.is_none() && state.server.wants_input()
+        self.link.state.borrow().wants_input(self.shard.settings().out_bytes_max)
     }
 
-    fn read(&mut self, context: &mut Context<'_>, now: Timestamp) {
+    /// Reads and acts; says whether it stopped because nothing more is wanted for now.
+    fn read(&mut self, context: &mut Context<'_>, now: Timestamp) -> bool {
         if !self.partial.is_empty() {
             self.take(&[], now);
         }
@@ -108,21 +110,28 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let mut buffer = shard.read_buffer.borrow_mut();
         for _ in 0..READS_A_TURN_MAX {
             if !self.wants_input() {
-                return;
+                return true;
             }
             let mut read = ReadBuf::new(&mut buffer);
             match Pin::new(&mut self.stream).poll_read(context, &mut read) {
-                Poll::Pending => return,
+                Poll::Pending => return false,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     shard.counts.reads.add(1);
                     self.take(read.filled(), now);
                 }
-                Poll::Ready(Ok(())) => return self.broken("peer-closed"),
-                Poll::Ready(Err(_)) => return self.broken("reset"),
+                Poll::Ready(Ok(())) => {
+                    self.broken("peer-closed");
+                    return false;
+                }
+                Poll::Ready(Err(_)) => {
+                    self.broken("reset");
+                    return false;
+                }
             }
         }
         // There may be more; the others come first.
         context.waker().wake_by_ref();
+        false
     }
 
     /// The stream is of no use any more.
@@ -166,7 +175,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             if state.ended.is_some() {
                 return &[];
             }
-            if !state.server.wants_input() {
+            if !state.wants_input(self.shard.settings().out_bytes_max) {
                 break;
             }
             let frame = match split(bytes, state.server.packet_bytes_max()) {
@@ -246,7 +255,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         match event {
             Event::Connect(connect) => {
                 if let Err(Refusal { fault, reason, .. }) = self.admit(connect.client_id, now) {
-                    let state = &mut *link.state.borrow_mut();
+                    let state = &mut *self.link.state.borrow_mut();
                     let (code, text) = (reasons::connack(fault), Some(&*reason));
                     let closed = state.server.refuse(code, "refused", fault, text, &mut state.out);
                     state.ended = Some(closed);
@@ -280,19 +289,21 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         }
     }
 
-    fn admit(&self, client_id: &str, now: Timestamp) -> Result<(), Refusal> {
+    fn admit(&mut self, client_id: &str, now: Timestamp) -> Result<(), Refusal> {
         let shard = &self.shard;
+        // INVARIANT: a machine lets one CONNECT through.
+        let Some(peer) = self.peer.take() else { return Ok(()) };
         let revision = shard.gate.revision();
-        let admitted = shard.gate.admit(self.peer, shard.clock.wall(now))?;
+        let admitted = shard.gate.admit(*peer, shard.clock.wall(now))?;
         let mut state = self.link.state.borrow_mut();
         (state.admitted, state.revision) = (Some(admitted), revision);
         state.is_assigned = client_id.is_empty();
         drop(state);
         let key = if client_id.is_empty() {
             let (index, at, id) = (shard.index, now.as_ms(), self.link.id);
-            SessionKey::new(&self.peer, &format!("auto-{index}-{at:x}-{id:x}"))
+            SessionKey::new(&peer, &format!("auto-{index}-{at:x}-{id:x}"))
         } else {
-            SessionKey::new(&self.peer, client_id)
+            SessionKey::new(&peer, client_id)
         };
         shard.connect(&self.link, key, now);
         Ok(())
@@ -396,11 +407,17 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<G, S> {
         this.link.state.borrow_mut().begin_turn(context.waker());
         if this.phase == Phase::Open {
             this.tend(now);
-            this.read(context, now);
+            let is_held_back = this.read(context, now);
             this.shard.post_outgoing();
-            let is_over = this.link.state.borrow().ended.is_some();
-            if !is_over && let Poll::Ready(Err(_)) = this.write(context, now) {
-                this.broken("reset");
+            if this.link.state.borrow().ended.is_none() {
+                match this.write(context, now) {
+                    Poll::Ready(Err(_)) => this.broken("reset"),
+                    // What held the client back has just been written.
+                    Poll::Ready(Ok(())) if is_held_back && this.wants_input() => {
+                        context.waker().wake_by_ref();
+                    }
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                }
             }
         }
         if this.link.state.borrow().ended.is_some() {

@@ -16,7 +16,7 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
-    fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
@@ -61,7 +61,7 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
-    /// Ends of connections by their word, refusals at the door included.
+    /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
 }
 

@@ -31,6 +31,7 @@ pub mod limits;
 mod link;
 mod listen;
 mod mail;
+mod pace;
 mod reasons;
 mod router;
 mod sessions;
@@ -40,11 +41,13 @@ mod tls;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use hedgerow_policy::Peer;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
     task::spawn_local,
@@ -56,9 +59,10 @@ pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, V
 pub use listen::Door;
 pub use tls::TlsDoor;
 
-use counters::Ledger;
+use counters::{Ledger, ShardCounts};
 use directory::{Directory, Interest};
 use mail::{Letter, Mailbox};
+use pace::Pace;
 use shard::{Common, Shard};
 
 /// How the driver is set up; the defaults are the constants in [`limits`].
@@ -72,6 +76,10 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections that have not been accepted yet.
     pub half_open_max: usize,
+    /// Sessions whose client is away, a shard.
+    pub away_sessions_max: usize,
+    /// Milliseconds for the handshake beneath MQTT.
+    pub handshake_ms_max: u64,
     /// Bytes that wait for a slow reader.
     pub out_bytes_max: usize,
     /// Milliseconds after which a reader that takes nothing is given up.
@@ -85,6 +93,8 @@ impl Default for Settings {
             mqtt: hedgerow_mqtt::Settings::default(),
             connections_max: limits::CONNECTIONS_MAX,
             half_open_max: limits::HALF_OPEN_MAX,
+            away_sessions_max: limits::AWAY_SESSIONS_MAX,
+            handshake_ms_max: limits::HANDSHAKE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }
@@ -125,9 +135,9 @@ impl<G: Gate> Wire<G> {
     fn start_shard(&self, index: usize, gate: G) -> io::Result<JoinHandle<()>> {
         let common = Arc::clone(&self.common);
         let (started, outcome) = mpsc::sync_channel(1);
+        let counts = common.ledger.shards.get(index).cloned().unwrap_or_default();
         let thread = thread::Builder::new().name(format!("wire-{index}")).spawn(move || {
-            let runtime = runtime();
-            match runtime {
+            match runtime(counts) {
                 Ok(runtime) => {
                     let _ = started.send(Ok(()));
                     runtime.block_on(Shard::new(index, gate, common).run());
@@ -147,8 +157,7 @@ impl<G: Gate> Wire<G> {
     /// [`Error::Listen`].
     pub fn listen<D: Door>(&self, address: SocketAddr, door: D) -> Result<SocketAddr, Error> {
         let failed = |error| Error::Listen(address, error);
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let door = Arc::new(door);
         let begin = move |shard: &std::rc::Rc<Shard<G>>| {
@@ -197,6 +206,30 @@ impl<G: Gate> Drop for Wire<G> {
     }
 }
 
-fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default())
+/// The standard library's queue of 128 is too short for a burst.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(limits::BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A runtime that lets messages gather while its shard is busy.
+fn runtime(counts: Arc<ShardCounts>) -> io::Result<LocalRuntime> {
+    let (pace, start) = (Mutex::new(Pace::default()), Instant::now());
+    let before_poll = move || {
+        let now_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait_us = pace.wait_us(counts.reads.now(), counts.messages_in.now(), now_us);
+        if wait_us > 0 {
+            thread::sleep(Duration::from_micros(wait_us));
+        }
+    };
+    Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .on_thread_park(before_poll)
+        .build_local(LocalOptions::default())
 }

@@ -9,6 +9,12 @@ pub const CONNECTIONS_MAX: usize = 100_000;
 /// Connections that have not finished their handshake or not sent their CONNECT.
 pub const HALF_OPEN_MAX: usize = 4_096;
 
+/// Connections that wait in the kernel to be accepted; the system's `net.core.somaxconn` can lower it.
+pub const BACKLOG: i32 = 4_096;
+
+/// Milliseconds until the next look for a free place among them; new connections wait in the kernel.
+pub const HALF_OPEN_PAUSE_MS: u64 = 2;
+
 /// Milliseconds for the handshake beneath MQTT.
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 
@@ -42,5 +48,24 @@ pub const ROUTES_MAX: usize = 8_192;
 /// Milliseconds between two looks at deadlines, standings and expired sessions.
 pub const TICK_MS: u64 = 250;
 
+/// Milliseconds after which a connection is looked at though none of its deadlines has passed.
+pub const ALARM_MS_MAX: i64 = 60_000;
+
 /// Sessions whose client is away, a shard.
 pub const AWAY_SESSIONS_MAX: usize = 100_000;
+
+/// Reads a second from which a shard counts as busy, and lets messages gather.
+pub const PACE_READS_A_SECOND_MIN: u64 = 50_000;
+
+/// Messages a read that are gathered enough.
+pub const PACE_MESSAGES_A_READ: u64 = 6;
+
+/// Microseconds that a busy shard waits at first, and at most: what is added to a message's way.
+pub const PACE_US_MIN: u64 = 100;
+/// See [`PACE_US_MIN`].
+pub const PACE_US_MAX: u64 = 1_000;
+
+/// Longest waits in a row that may gather nothing, and the microseconds without waits after them.
+pub const PACE_TRIES: u32 = 8;
+/// See [`PACE_TRIES`].
+pub const PACE_REST_US: u64 = 1_000_000;

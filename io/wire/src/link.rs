@@ -197,6 +197,14 @@ impl<G: Gate> State<G> {
         }
     }
 
+    /// Whether a packet would be taken now. A client that does not read its answers may not ask on.
+    #[inline]
+    pub(crate) fn wants_input(&self, out_bytes_max: usize) -> bool {
+        self.ended.is_none()
+            && self.out.len() - self.written <= out_bytes_max
+            && self.server.wants_input()
+    }
+
     /// Lets the connection's task run once for however many messages.
     #[inline]
     pub(crate) fn wake(&mut self) {

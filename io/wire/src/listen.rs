@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    connection::Connection, counters::Place, gate::Gate, limits::HANDSHAKE_MS_MAX, mail::Letter,
+    connection::Connection, counters::Place, gate::Gate, limits::HALF_OPEN_PAUSE_MS, mail::Letter,
     shard::Shard,
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn accept<G: Gate, D: Door>(
             sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let Some(places) = places(&shard) else { continue };
+        let Some(places) = places(&shard).await else { continue };
         prepare(&tcp);
         let door = Arc::clone(&door);
         match turn.next() {
@@ -68,17 +68,24 @@ pub(crate) async fn accept<G: Gate, D: Door>(
     }
 }
 
-fn places<G: Gate>(shard: &Shard<G>) -> Option<(Place, Place)> {
+async fn places<G: Gate>(shard: &Shard<G>) -> Option<(Place, Place)> {
     let (ledger, settings) = (&shard.common.ledger, shard.settings());
     let Some(place) = Place::take(ledger, |all| &all.connections, settings.connections_max) else {
         ledger.end("connections-full");
         return None;
     };
-    let Some(half_open) = Place::take(ledger, |all| &all.half_open, settings.half_open_max) else {
-        ledger.end("half-open-full");
-        return None;
-    };
-    Some((place, half_open))
+    let half_open = || Place::take(ledger, |all| &all.half_open, settings.half_open_max);
+    if let Some(half_open) = half_open() {
+        return Some((place, half_open));
+    }
+    // A burst: those who come wait in the kernel's queue until others have finished or run out of time.
+    ledger.end("half-open-waited");
+    loop {
+        sleep(Duration::from_millis(HALF_OPEN_PAUSE_MS)).await;
+        if let Some(half_open) = half_open() {
+            return Some((place, half_open));
+        }
+    }
 }
 
 fn prepare(tcp: &TcpStream) {
@@ -114,12 +121,12 @@ fn take_in<G: Gate, D: Door>(
 ) {
     let shard = Rc::clone(shard);
     spawn_local(async move {
-        let patience = Duration::from_millis(HANDSHAKE_MS_MAX);
-        // Boxed, so that an open connection does not carry the room of its handshake.
-        let opened = Box::pin(timeout(patience, door.open(tcp))).await;
-        drop(door);
-        match opened {
-            Ok(Ok((stream, peer))) => Connection::new(stream, peer, shard, places).await,
+        let patience = Duration::from_millis(shard.settings().handshake_ms_max);
+        match timeout(patience, door.open(tcp)).await {
+            // A task of its own: an open connection does not carry the room of its handshake.
+            Ok(Ok((stream, peer))) => {
+                spawn_local(Connection::new(stream, peer, shard, places));
+            }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),
         }

@@ -14,7 +14,6 @@ use hedgerow_mqtt::{KeptWill, QoS, ReasonCode, Session};
 use crate::{
     directory::{Claim, SessionKey},
     gate::{Gate, Message, Outcome, Verdict},
-    limits::AWAY_SESSIONS_MAX,
     link::{Away, Link},
     mail::Letter,
     reasons,
@@ -226,7 +225,7 @@ impl<G: Gate> Shard<G> {
             self.drop_subscriptions(link.id, session);
         });
         match session {
-            Some((session, seconds)) if self.away.get() < AWAY_SESSIONS_MAX => {
+            Some((session, seconds)) if self.away.get() < self.settings().away_sessions_max => {
                 self.park(link, session, seconds, will, now);
             }
             other => {

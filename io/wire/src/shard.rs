@@ -19,7 +19,7 @@ use crate::{
     counters::{Ledger, ShardCounts},
     directory::{Claim, Directory, Interest, SessionKey},
     gate::Gate,
-    limits::{READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
+    limits::{ALARM_MS_MAX, READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
     link::{Encoded, Link},
     mail::{Forward, Letter, Mailbox},
     router::{Route, Router},
@@ -40,6 +40,7 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) gate: G,
     pub(crate) common: Arc<Common<G>>,
     pub(crate) counts: Arc<ShardCounts>,
+    pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
     pub(crate) sessions: RefCell<HashMap<Arc<SessionKey>, Rc<Link<G>>>>,
     /// Connections whose session is on its way from another shard, by the number of their claim.
@@ -89,12 +90,14 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn new(index: usize, gate: G, common: Arc<Common<G>>) -> Rc<Self> {
         let counts = common.ledger.shards.get(index).cloned().unwrap_or_default();
         let outboxes = common.mailboxes.iter().map(|_| Vec::new()).collect();
+        let mqtt = Arc::new(common.settings.mqtt);
         let judged_revision = Cell::new(gate.revision());
         Rc::new(Self {
             index,
             gate,
             common,
             counts,
+            mqtt,
             clock: Clock::new(),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
@@ -190,10 +193,10 @@ impl<G: Gate> Shard<G> {
                 let is_due = alarms.peek().is_some_and(|Reverse(alarm)| alarm.at <= now);
                 is_due.then(|| alarms.pop()).flatten()
             })
-            .filter_map(|Reverse(alarm)| alarm.link.upgrade())
+            .filter_map(|Reverse(alarm)| Some((alarm.link.upgrade()?, alarm.at)))
             .collect()
         };
-        due.iter().for_each(|link| self.ring(link, now));
+        due.iter().for_each(|(link, at)| self.ring(link, *at, now));
         let revision = self.gate.revision();
         if self.judged_revision.replace(revision) != revision {
             let links: Vec<_> = self.sessions.borrow().values().cloned().collect();
@@ -201,8 +204,12 @@ impl<G: Gate> Shard<G> {
         }
     }
 
-    fn ring(self: &Rc<Self>, link: &Rc<Link<G>>, now: Timestamp) {
+    fn ring(self: &Rc<Self>, link: &Rc<Link<G>>, at: Timestamp, now: Timestamp) {
         let mut state = link.state.borrow_mut();
+        if state.armed != Some(at) {
+            // An earlier one was armed since, and has rung.
+            return;
+        }
         state.armed = None;
         let due = state.next_due(self.settings().stall_ms_max).is_some_and(|at| at <= now);
         if !due {
@@ -221,7 +228,10 @@ impl<G: Gate> Shard<G> {
     /// Sees to it that the link is looked at when its next deadline passes.
     pub(crate) fn arm(&self, link: &Rc<Link<G>>) {
         let mut state = link.state.borrow_mut();
-        let Some(at) = state.next_due(self.settings().stall_ms_max) else { return };
+        let Some(due) = state.next_due(self.settings().stall_ms_max) else { return };
+        // Looked at once in a while even if nothing is due for hours: so alarms that an earlier one
+        // has replaced do not gather.
+        let at = due.min(self.clock.even().plus_ms(ALARM_MS_MAX));
         if state.armed.is_none_or(|armed| at < armed) {
             state.armed = Some(at);
             let alarm = Alarm { at, id: link.id, link: Rc::downgrade(link) };

@@ -106,6 +106,17 @@ impl Incarnation {
     pub const FIRST: Self = Self(1);
 }
 
+/// Which record: a device of a tenant in one of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceKey {
+    /// Whose device.
+    pub tenant: TenantId,
+    /// Which device.
+    pub id: DeviceId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+}
+
 #[cfg(test)]
 mod tests {
     use std::string::ToString;

@@ -25,6 +25,6 @@ mod secret;
 mod time;
 
 pub use fault::Fault;
-pub use id::{DeviceId, Incarnation, NotADeviceId, TenantId};
+pub use id::{DeviceId, DeviceKey, Incarnation, NotADeviceId, TenantId};
 pub use secret::Secret;
 pub use time::{Deadline, Timestamp};

@@ -125,6 +125,14 @@ impl Control {
         self.store.facts(device.key).await
     }
 
+    /// Whether the actor may name and sort devices: asked before anything is said about how.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn may_edit_devices(&self, ctx: &Ctx) -> Result<(), Failure> {
+        self.permit::<EditDevice>(ctx).await.map(drop)
+    }
+
     /// Names and sorts a device.
     ///
     /// # Errors
@@ -227,6 +235,10 @@ impl Control {
         at: Timestamp,
         storage: KeyStorage,
     ) -> Result<(), Failure> {
+        let known = self.store.device(key.tenant, key.id).await?;
+        if known.is_none_or(|device| device.key != key || device.key_storage == storage) {
+            return Ok(());
+        }
         let changes = vec![Change::NoteKeyStorage(key, storage)];
         self.store.commit(Commit { now: at, changes, audit: Vec::new(), events: Vec::new() }).await
     }
@@ -242,7 +254,7 @@ fn check_labels(pairs: &[(String, String)]) -> Result<Vec<Label>, Failure> {
     let mut labels = labels?;
     labels.sort();
     if labels.windows(2).any(|pair| pair.first().map(Label::key) == pair.last().map(Label::key)) {
-        return Err(Failure::new(Fault::Invalid, "a label's key stands twice"));
+        return Err(Failure::new(Fault::Conflict, "a label's key stands twice; give each once"));
     }
     Ok(labels)
 }

@@ -1,6 +1,6 @@
 //! Quarantine, release, retire, revoke: how far a device is trusted, by a person's word.
 
-use hedgerow_base::{DeviceId, TenantId};
+use hedgerow_base::{DeviceId, Fault, TenantId};
 use hedgerow_identity::revocation::Reason;
 use hedgerow_policy::{Action, Fact, Permit, judge};
 use hedgerow_registry::{Device, Step};
@@ -33,20 +33,28 @@ action!(
 pub struct Cause(String);
 
 impl Cause {
-    /// Characters of a cause; more is cut.
+    /// Characters of a cause.
     pub const CHARS_MAX: usize = 500;
 
-    /// Takes a sentence, without control characters, cut to [`Self::CHARS_MAX`].
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        let clean = text.trim().chars().filter(|c| !c.is_control());
-        Self(clean.take(Self::CHARS_MAX).collect())
+    /// Takes a sentence; control characters are left out.
+    ///
+    /// # Errors
+    /// When it is over [`Self::CHARS_MAX`].
+    pub fn new(text: &str) -> Result<Self, Failure> {
+        if text.chars().nth(Self::CHARS_MAX).is_some() {
+            let reason = format!("a reason has up to {} characters", Self::CHARS_MAX);
+            return Err(Failure::new(Fault::Invalid, reason));
+        }
+        Ok(Self(text.trim().chars().filter(|c| !c.is_control()).collect()))
     }
 
     fn sentence(&self, did: &str) -> String {
         if self.0.is_empty() { did.to_owned() } else { format!("{did} Reason given: {}", self.0) }
     }
 }
+
+/// How often a word is said when something else happens to the device at the same time.
+const TRIES_MAX: u32 = 5;
 
 /// One change of standing by a person: its step in the table, the facts that begin and end with it.
 struct Word<'a> {
@@ -69,7 +77,6 @@ impl Control {
         id: DeviceId,
         cause: &Cause,
     ) -> Result<Device, Failure> {
-        let permit = self.permit::<Quarantine>(ctx).await?;
         let sentence = cause.sentence("It may only do what it needs to heal.");
         let word = Word {
             step: Some(Step::Quarantine),
@@ -79,7 +86,7 @@ impl Control {
             kind: "quarantined",
             sentence,
         };
-        self.speak(ctx, permit, id, word).await
+        self.speak::<Quarantine>(ctx, id, &word).await
     }
 
     /// Lets a device back.
@@ -87,7 +94,6 @@ impl Control {
     /// # Errors
     /// Not allowed, absent, or not in quarantine.
     pub async fn release(&self, ctx: &Ctx, id: DeviceId, cause: &Cause) -> Result<Device, Failure> {
-        let permit = self.permit::<Release>(ctx).await?;
         let word = Word {
             step: Some(Step::Release),
             begins: None,
@@ -96,7 +102,7 @@ impl Control {
             kind: "released",
             sentence: cause.sentence("It may do what its profile allows again."),
         };
-        self.speak(ctx, permit, id, word).await
+        self.speak::<Release>(ctx, id, &word).await
     }
 
     /// Ends a device's life here: certificates revoked, sessions closed before this returns. Can't be
@@ -105,7 +111,6 @@ impl Control {
     /// # Errors
     /// Not allowed, absent, or retired already.
     pub async fn retire(&self, ctx: &Ctx, id: DeviceId, cause: &Cause) -> Result<Device, Failure> {
-        let permit = self.permit::<Retire>(ctx).await?;
         let word = Word {
             step: Some(Step::Retire),
             begins: Some(Fact::Retired),
@@ -114,7 +119,7 @@ impl Control {
             kind: "retired",
             sentence: cause.sentence("It can't connect any more."),
         };
-        self.speak(ctx, permit, id, word).await
+        self.speak::<Retire>(ctx, id, &word).await
     }
 
     /// Revokes every certificate of a device: its key is not trusted any more.
@@ -122,7 +127,6 @@ impl Control {
     /// # Errors
     /// Not allowed or absent.
     pub async fn revoke(&self, ctx: &Ctx, id: DeviceId, cause: &Cause) -> Result<Device, Failure> {
-        let permit = self.permit::<Revoke>(ctx).await?;
         let word = Word {
             step: None,
             begins: Some(Fact::CertificateRevoked),
@@ -131,15 +135,41 @@ impl Control {
             kind: "revoked",
             sentence: cause.sentence("Its certificates are not trusted any more."),
         };
-        self.speak(ctx, permit, id, word).await
+        self.speak::<Revoke>(ctx, id, &word).await
     }
 
+    /// Says the word, and again when the device moved at the same time (it connected, say): what is asked
+    /// for does not depend on where exactly it was, as long as the table has a way.
     async fn speak<A: Action>(
+        &self,
+        ctx: &Ctx,
+        id: DeviceId,
+        word: &Word<'_>,
+    ) -> Result<Device, Failure> {
+        let mut tries = 0;
+        loop {
+            let permit = self.permit::<A>(ctx).await?;
+            tries += 1;
+            match self.speak_once(ctx, permit, id, word).await {
+                Err(failure) if failure.fault == Fault::Conflict && tries < TRIES_MAX => {
+                    // A step that the table does not have fails the same way each time.
+                    let device =
+                        self.existing(ctx.actor.tenant().unwrap_or(TenantId::FIRST), id).await?;
+                    if word.step.is_some_and(|step| device.state.after(step).is_err()) {
+                        return Err(failure);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn speak_once<A: Action>(
         &self,
         ctx: &Ctx,
         permit: Permit<A>,
         id: DeviceId,
-        word: Word<'_>,
+        word: &Word<'_>,
     ) -> Result<Device, Failure> {
         let tenant = permit.tenant();
         let device = self.existing(tenant, id).await?;

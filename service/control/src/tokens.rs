@@ -124,8 +124,12 @@ impl Control {
     pub async fn remove_token(&self, ctx: &Ctx, id: i64) -> Result<(), Failure> {
         let permit = self.permit::<RemoveToken>(ctx).await?;
         let tenant = permit.tenant();
-        if !self.store.tokens(tenant).await?.iter().any(|token| token.id == id) {
-            return Err(Failure::absent("token"));
+        let tokens = self.store.tokens(tenant).await?;
+        let found = tokens.iter().find(|token| token.id == id);
+        if found.ok_or_else(|| Failure::absent("token"))?.expires.is_none() {
+            let reason =
+                "this is the token of the hub's own machine; it is made anew at each start";
+            return Err(Failure::new(Fault::Conflict, reason));
         }
         let change = Change::RemoveToken(tenant, id);
         self.commit(ctx, permit, Effects::on(format!("token:{id}"), vec![change])).await

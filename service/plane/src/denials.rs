@@ -125,6 +125,7 @@ mod tests {
             _: Timestamp,
         ) {
         }
+        fn reported(&self, _: hedgerow_base::DeviceKey, _: &[u8], _: Timestamp) {}
         fn first_denial(&self, denial: FirstDenial<'_>) {
             lock(&self.0).push((denial.identity, denial.word, denial.topic.len()));
         }

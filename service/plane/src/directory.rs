@@ -51,7 +51,7 @@ impl DeviceAdmission {
     /// What its records are keyed by.
     #[must_use]
     pub const fn key(&self) -> DeviceKey {
-        DeviceKey { tenant: self.tenant, device: self.device, incarnation: self.incarnation }
+        DeviceKey { tenant: self.tenant, id: self.device, incarnation: self.incarnation }
     }
 }
 
@@ -125,6 +125,12 @@ impl Directory {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
         devices.remove(&(tenant, device));
         drop(devices);
+        self.changed();
+    }
+
+    /// Time has passed: every open session is judged again, so that one whose certificate has expired
+    /// ends. To be called now and then.
+    pub fn time_passed(&self) {
         self.changed();
     }
 

@@ -70,6 +70,9 @@ pub trait Notices: Send + Sync {
 
     /// Something was denied for the first time; for the audit log.
     fn first_denial(&self, denial: FirstDenial<'_>);
+
+    /// A device said what it is: a JSON document that was taken.
+    fn reported(&self, device: DeviceKey, document: &[u8], at: Timestamp);
 }
 
 /// Nobody wants to know.
@@ -80,4 +83,5 @@ impl Notices for NoNotices {
     fn connected(&self, _: DeviceKey, _: &str, _: Timestamp) {}
     fn disconnected(&self, _: DeviceKey, _: &str, _: &'static str, _: Timestamp) {}
     fn first_denial(&self, _: FirstDenial<'_>) {}
+    fn reported(&self, _: DeviceKey, _: &[u8], _: Timestamp) {}
 }

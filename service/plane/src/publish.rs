@@ -13,7 +13,7 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_policy::{Application, Scopes};
+use hedgerow_policy::{Application, Channel, Scopes};
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
@@ -114,6 +114,9 @@ impl Plane {
                 return Ok(Outcome::Done);
             }
             let ticket = self.readings().offer(batch)?;
+            if channel == Channel::Reported {
+                self.notices().reported(admission.key(), message.payload, now);
+            }
             if self.bus().is_watched(&admission.key()) {
                 self.carry(entry, batch);
             }

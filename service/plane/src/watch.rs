@@ -82,11 +82,11 @@ impl Bus for LocalBus {
         }
         let queues = lock(&self.queues);
         queues.contains_key(&Watched::Tenant(device.tenant))
-            || queues.contains_key(&Watched::Device(device.tenant, device.device))
+            || queues.contains_key(&Watched::Device(device.tenant, device.id))
     }
 
     fn carry(&self, live: LiveValue) {
-        let DeviceKey { tenant, device, .. } = live.device;
+        let DeviceKey { tenant, id: device, .. } = live.device;
         let queues = lock(&self.queues);
         for what in [Watched::Tenant(tenant), Watched::Device(tenant, device)] {
             let watchers = queues.get(&what).into_iter().flatten();
@@ -155,7 +155,8 @@ mod tests {
     const DEVICE: DeviceId = DeviceId::from_bytes([1; 16]);
 
     fn live(device: DeviceId, number: i64) -> LiveValue {
-        let key = DeviceKey { tenant: TenantId::FIRST, device, incarnation: Incarnation::FIRST };
+        let key =
+            DeviceKey { tenant: TenantId::FIRST, id: device, incarnation: Incarnation::FIRST };
         let at = Timestamp::from_secs(number);
         LiveValue { device: key, name: "load1".into(), at, value: Value::Integer(number) }
     }

@@ -15,10 +15,9 @@ use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
-    server::{ClientCertificates, Door, Handshakes, Slot, config},
+    server::{ClientCertificates, Door, Handshakes, Slot, config, tester},
 };
 use hedgerow_plane::Plane;
-use hedgerow_policy::Witness;
 use hedgerow_tlog::Note;
 use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
@@ -52,7 +51,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
     let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
     if let Some(address) = up.insecure_mqtt {
-        let tester = Witness::of_a_proof().loopback_tester();
+        let tester = tester(&address)
+            .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
         let address = wire.listen_insecure(address, tester)?;
         tracing::warn!(
             "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"

@@ -42,7 +42,7 @@ pub(super) async fn start(hub: &Hub, data: &Path, doors: &Doors) -> Result<First
     };
     let mut child = Command::new(std::env::current_exe()?)
         .arg("this-device")
-        .arg("--hub")
+        .arg("--at")
         .arg(format!("https://localhost:{}", doors.devices.port()))
         .arg("--state")
         .arg(&state)

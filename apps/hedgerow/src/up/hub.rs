@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use hedgerow_api::RevocationList;
@@ -25,6 +26,9 @@ use super::{
     notices,
 };
 use crate::args::Up;
+
+/// How long a session can outlive its certificate.
+const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
@@ -83,6 +87,7 @@ impl Hub {
         let authority = authority(&control, &names).await?;
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
+        tokio::spawn(watch_the_clock(plane.clone()));
         let identity = identity(&keys, &authority)?;
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
         Ok(Self {
@@ -106,6 +111,8 @@ impl Hub {
         let token = secret();
         self.control.create_machine_token(&ctx, digest(&token)).await?;
         write_durably(&data.join("admin.token"), format!("{token}\n").as_bytes())?;
+        let url = format!("http://localhost:{}\n", doors.local.port());
+        write_durably(&data.join("local.url"), url.as_bytes())?;
         let link = secret();
         if self.control.first_link(&ctx, digest(&link)).await? {
             println!("\n  Sign in here, once, within 15 minutes:");
@@ -121,6 +128,14 @@ impl Hub {
         if let Err(error) = self.readings.close().await {
             tracing::warn!(%error, "the readings' store did not close well; its journal is replayed");
         }
+    }
+}
+
+/// Has open sessions judged again now and then: a certificate that expires changes nothing in the store.
+async fn watch_the_clock(plane: Plane) {
+    loop {
+        tokio::time::sleep(CLOCK_EVERY).await;
+        plane.directory().time_passed();
     }
 }
 

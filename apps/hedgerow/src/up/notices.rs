@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use hedgerow_base::Timestamp;
+use hedgerow_base::{DeviceKey, Timestamp};
 use hedgerow_control::Control;
 use hedgerow_listen::server::now;
 use hedgerow_plane::{FirstDenial, Notices};
-use hedgerow_registry::DeviceKey;
+use hedgerow_registry::KeyStorage;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 /// Notices that wait to be written; more are dropped and counted.
@@ -19,6 +20,7 @@ enum Notice {
     Connected(DeviceKey, Timestamp),
     Disconnected(DeviceKey, &'static str, Timestamp),
     Denied(DeviceKey, &'static str, String, Timestamp),
+    KeyStorage(DeviceKey, KeyStorage, Timestamp),
 }
 
 /// The end that the data plane holds.
@@ -35,10 +37,6 @@ pub(super) fn queue() -> (Arc<Queue>, Waiting) {
     (Arc::new(Queue { sender, dropped: AtomicU64::new(0) }), Waiting(receiver))
 }
 
-fn key(device: hedgerow_telemetry::DeviceKey) -> DeviceKey {
-    DeviceKey { tenant: device.tenant, id: device.device, incarnation: device.incarnation }
-}
-
 impl Queue {
     fn put(&self, notice: Notice) {
         if self.sender.try_send(notice).is_err()
@@ -50,23 +48,25 @@ impl Queue {
 }
 
 impl Notices for Queue {
-    fn connected(&self, device: hedgerow_telemetry::DeviceKey, _: &str, at: Timestamp) {
-        self.put(Notice::Connected(key(device), at));
+    fn connected(&self, device: DeviceKey, _: &str, at: Timestamp) {
+        self.put(Notice::Connected(device, at));
     }
 
-    fn disconnected(
-        &self,
-        device: hedgerow_telemetry::DeviceKey,
-        _: &str,
-        why: &'static str,
-        at: Timestamp,
-    ) {
-        self.put(Notice::Disconnected(key(device), why, at));
+    fn disconnected(&self, device: DeviceKey, _: &str, why: &'static str, at: Timestamp) {
+        self.put(Notice::Disconnected(device, why, at));
+    }
+
+    fn reported(&self, device: DeviceKey, document: &[u8], at: Timestamp) {
+        let said: Option<Value> = serde_json::from_slice(document).ok();
+        let word = said.as_ref().and_then(|said| said.get("keyStorage")?.as_str());
+        if let Some(word) = word {
+            self.put(Notice::KeyStorage(device, KeyStorage::parse(word), at));
+        }
     }
 
     fn first_denial(&self, denial: FirstDenial<'_>) {
         if let Some(device) = denial.device {
-            self.put(Notice::Denied(key(device), denial.word, denial.topic.into(), now()));
+            self.put(Notice::Denied(device, denial.word, denial.topic.into(), now()));
         }
     }
 }
@@ -81,6 +81,9 @@ impl Waiting {
                 }
                 Notice::Disconnected(device, why, at) => {
                     control.seen(device, at, false, &format!("Its connection ended: {why}.")).await
+                }
+                Notice::KeyStorage(device, storage, at) => {
+                    control.note_key_storage(device, at, storage).await
                 }
                 Notice::Denied(device, word, topic, at) => {
                     control.denied(device, at, word, &topic).await

@@ -131,7 +131,7 @@ async fn done(
             return Ok((StatusCode::BAD_REQUEST, page).into_response());
         }
     }
-    let (control, ctx, cause) = (&people.control, &visitor.ctx, Cause::new(&form.reason));
+    let (control, ctx, cause) = (&people.control, &visitor.ctx, Cause::new(&form.reason)?);
     match act.word {
         "quarantine" => control.quarantine(ctx, id, &cause).await?,
         "release" => control.release(ctx, id, &cause).await?,

@@ -20,9 +20,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_control::{Ctx, Failure, SignInRequest};
+use hedgerow_control::{Failure, SignInRequest};
 use hedgerow_listen::server::now;
-use hedgerow_policy::{PersonId, Witness};
+use hedgerow_policy::PersonId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -38,7 +38,7 @@ use webauthn_rs::{
 use super::visitor::{Turned, Visitor};
 use crate::{
     People,
-    door::{Transport, digest, refuse_foreign_pages},
+    door::{Transport, by_cookie, digest, refuse_foreign_pages},
     limits::{CEREMONIES_MAX, CEREMONY_LIFE_MS, PASSKEY_NAME_CHARS_MAX},
     problem::Refused,
     rest::{forms::Body, session::welcome},
@@ -346,11 +346,10 @@ pub(crate) async fn finish_sign_in(
     // The counter moves on, so that a copy of the authenticator is noticed.
     for (name, mut known) in kept(&people, person, &site).await? {
         if known.key.update_credential(&answer) == Some(true) {
-            let found = people.control.session_of(Witness::of_a_proof(), hash, now).await?;
-            let (_, actor) = found.ok_or_else(Refused::unknown)?;
+            let ctx = by_cookie(&people, &cookie).await?.ctx;
             let credential = known.key.cred_id().to_vec();
             let data = in_json(known)?.to_string();
-            people.control.put_passkey(&Ctx::new(actor, now), credential, name, data).await?;
+            people.control.put_passkey(&ctx, credential, name, data).await?;
         }
     }
     Ok(welcome(transport, &cookie, signed_in))

@@ -11,7 +11,10 @@ use hedgerow_identity::Claim;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{devices::hex, forms::Body};
+use super::{
+    devices::hex,
+    forms::{Body, whole},
+};
 use crate::{
     People,
     door::SignedIn,
@@ -23,12 +26,13 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimRequest {
     /// What it will be called.
-    #[schema(min_length = 1, max_length = 80)]
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     name: String,
     /// The profile that it will be held to; linux-host when left out.
     profile: Option<String>,
     /// How many seconds the code works; a day when left out, 30 days at most.
     #[schema(minimum = 1, maximum = 2_592_000)]
+    #[serde(default, deserialize_with = "whole")]
     expires_in: Option<i64>,
 }
 

@@ -114,16 +114,20 @@ pub(crate) struct DeviceQuery {
     #[param(max_length = 200)]
     pub(crate) q: Option<String>,
     /// made, claimed, enrolled, active, quarantined, retired, erased.
+    #[param(pattern = r"^(made|claimed|enrolled|active|quarantined|retired|erased)$")]
     pub(crate) state: Option<String>,
     /// full, restricted, remediate, cut.
+    #[param(pattern = r"^(full|restricted|remediate|cut)$")]
     pub(crate) standing: Option<String>,
     /// Whether it has an open session.
     pub(crate) connected: Option<bool>,
     /// The group.
     pub(crate) group: Option<String>,
     /// A label as key=value.
+    #[param(pattern = r"^[a-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63}$")]
     pub(crate) label: Option<String>,
     /// `next` of the page before.
+    #[param(pattern = r"^[0-7][0-9a-hjkmnp-tv-z]{24}[048cgmrw]$")]
     pub(crate) after: Option<String>,
     /// Devices in the page.
     #[param(minimum = 1, maximum = 1000)]
@@ -203,13 +207,26 @@ pub(crate) async fn one(
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeviceEdit {
     /// What people call it.
-    #[schema(max_length = 80)]
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     name: Option<String>,
     /// The group; empty takes it out of its group.
-    #[schema(max_length = 80)]
+    #[schema(pattern = r"^((?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80})?$")]
     group: Option<String>,
     /// All labels anew.
-    labels: Option<BTreeMap<String, String>>,
+    #[schema(max_items = 32)]
+    labels: Option<Vec<LabelBody>>,
+}
+
+/// A label of a device.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LabelBody {
+    /// What kind of label: `room`.
+    #[schema(pattern = r"^[a-z0-9._-]{1,63}$")]
+    key: String,
+    /// Its value: `kitchen`.
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,63}$")]
+    value: String,
 }
 
 /// Names and sorts a device. `If-Match` has to carry the ETag that was seen.
@@ -228,6 +245,7 @@ pub(crate) async fn edit(
     Body(edit): Body<DeviceEdit>,
 ) -> Result<Response, Refused> {
     // Whether one may comes before how one asks.
+    people.control.may_edit_devices(&who.ctx).await?;
     let seen = people.control.device(&who.ctx, id).await?;
     let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
     let Some(tag) = tag else {
@@ -243,7 +261,7 @@ pub(crate) async fn edit(
         revision,
         name: edit.name,
         group: edit.group.map(|group| (!group.is_empty()).then_some(group)),
-        labels: edit.labels.map(|labels| labels.into_iter().collect()),
+        labels: edit.labels.map(|labels| labels.into_iter().map(|l| (l.key, l.value)).collect()),
     };
     Ok(answer(&people, people.control.edit_device(&who.ctx, id, edit).await?))
 }

@@ -6,7 +6,10 @@ use axum::{
 };
 use hedgerow_base::{DeviceId, Timestamp};
 use hedgerow_control::Failure;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
 
 use crate::problem::Refused;
 
@@ -79,6 +82,26 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Refused> {
         _ => return Err(wrong()),
     };
     Ok(now.plus_ms(-number * unit_ms))
+}
+
+/// A whole number; JSON has no other kind of number, so 60.0 is one too.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Whole(i64),
+        Float(f64),
+    }
+    match Option::<Number>::deserialize(from)? {
+        None => Ok(None),
+        Some(Number::Whole(whole)) => Ok(Some(whole)),
+        Some(Number::Float(float)) if float.fract() == 0.0 && float.abs() < 9e15 =>
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+            Ok(Some(float as i64))
+        }
+        Some(Number::Float(_)) => Err(D::Error::custom("not a whole number")),
+    }
 }
 
 #[cfg(test)]

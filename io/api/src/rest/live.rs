@@ -18,7 +18,7 @@ use hedgerow_control::Failure;
 use hedgerow_plane::{Watched, Watcher};
 use serde_json::json;
 
-use super::{forms::Id, readings};
+use super::{forms::Id, readings::Measured};
 use crate::{
     People,
     door::SignedIn,
@@ -38,7 +38,7 @@ impl Stream for Values {
             let data = json!({
                 "property": live.name.as_ref(),
                 "timestamp": live.at.to_string(),
-                "value": readings::json(&live.value),
+                "value": Measured::from(&live.value),
             });
             Some(Ok(Event::default().event("reading").data(data.to_string())))
         })

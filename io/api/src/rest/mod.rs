@@ -33,6 +33,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/certificates", get(devices::certificates))
         .route("/values", get(readings::values))
         .route("/readings", get(readings::readings))
+        .route("/buckets", get(readings::buckets))
         .route("/live", get(live::live));
     let v1 = Router::new()
         .route("/health", get(health::health))

@@ -6,7 +6,8 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hedgerow_control::{SignIn, SignInRequest, limits::SESSION_LIFE_MS};
+use hedgerow_base::Fault;
+use hedgerow_control::{Failure, SignIn, SignInRequest, limits::SESSION_LIFE_MS};
 use hedgerow_listen::server::now;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ use crate::{
 
 /// How a person shows who they are.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, tag = "by", rename_all = "lowercase")]
+#[serde(tag = "by", rename_all = "lowercase")]
 pub(crate) enum SignInBody {
     /// By the one-time link.
     Link {
@@ -107,7 +108,8 @@ pub(crate) async fn sign_out(
     who: SignedIn,
 ) -> Result<Response, Refused> {
     let Some(session) = who.session else {
-        return Err(Refused::invalid("a token has no session to end; remove the token instead"));
+        let reason = "a token has no session to end; remove the token instead";
+        return Err(Failure::new(Fault::Conflict, reason).into());
     };
     people.control.sign_out(&who.ctx, session).await?;
     let gone = transport.set_cookie("", 0);

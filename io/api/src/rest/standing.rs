@@ -34,7 +34,7 @@ async fn speak(
     id: DeviceId,
     body: CauseBody,
 ) -> Result<Response, Refused> {
-    let device = act(&people.control, &who.ctx, id, &Cause::new(&body.reason)).await?;
+    let device = act(&people.control, &who.ctx, id, &Cause::new(&body.reason)?).await?;
     Ok(answer(people, device))
 }
 

@@ -11,7 +11,7 @@ use hedgerow_policy::Scopes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::forms::Body;
+use super::forms::{Body, whole};
 use crate::{
     People,
     door::{SignedIn, digest},
@@ -23,13 +23,37 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenRequest {
     /// What people will call it.
-    #[schema(min_length = 1, max_length = 80)]
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     name: String,
     /// What it may do: read, devices, admin.
-    scopes: Vec<String>,
+    #[schema(min_items = 1)]
+    scopes: Vec<Scope>,
     /// How many seconds it works; 90 days when left out, 366 days at most.
     #[schema(minimum = 1, maximum = 31_622_400)]
+    #[serde(default, deserialize_with = "whole")]
     expires_in: Option<i64>,
+}
+
+/// A thing that a token may do.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scope {
+    /// Read devices, telemetry and audit.
+    Read,
+    /// Claim, quarantine, release and retire devices.
+    Devices,
+    /// People, tokens, settings.
+    Admin,
+}
+
+impl Scope {
+    const fn scopes(self) -> Scopes {
+        match self {
+            Self::Read => Scopes::READ,
+            Self::Devices => Scopes::DEVICES,
+            Self::Admin => Scopes::ADMIN,
+        }
+    }
 }
 
 /// A token, without its secret.
@@ -86,8 +110,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Refused> {
     const DEFAULT_S: i64 = 90 * 86_400;
     let seconds = request.expires_in.unwrap_or(DEFAULT_S);
-    let scopes = Scopes::parse(request.scopes.iter().map(String::as_str));
-    let Some(scopes) = scopes else {
+    let all = request.scopes.iter().map(|scope| scope.scopes()).reduce(Scopes::and);
+    let Some(scopes) = all else {
         return Err(Refused::invalid("scopes are one or more of read, devices, admin"));
     };
     let life_ms = seconds.checked_mul(1000).unwrap_or(i64::MAX);

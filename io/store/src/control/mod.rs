@@ -64,10 +64,10 @@ impl ControlStore {
             .map_err(failure)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(failure)?;
-        Ok(Self { readers, writer: Writer::start(connection, notary) })
+        Ok(Self { readers, writer: Writer::start(options, connection, notary) })
     }
 }
 

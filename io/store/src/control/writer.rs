@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hedgerow_base::{Fault, TenantId};
 use hedgerow_control::{Commit, Failure, ports::Notary};
 use hedgerow_tlog::Frontier;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -26,9 +26,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, notary: Arc<dyn Notary>) -> Self {
+    pub(super) fn start(
+        options: SqliteConnectOptions,
+        connection: SqliteConnection,
+        notary: Arc<dyn Notary>,
+    ) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(run(connection, notary, waiting));
+        let pen = Pen { options, connection: Some(connection) };
+        tokio::spawn(run(pen, notary, waiting));
         Self { jobs }
     }
 
@@ -60,11 +65,30 @@ fn stopping() -> Failure {
 
 type Logs = BTreeMap<TenantId, Frontier>;
 
-async fn run(
-    mut connection: SqliteConnection,
-    notary: Arc<dyn Notary>,
-    mut waiting: mpsc::Receiver<Job>,
-) {
+/// The one connection that writes. After a failure it is opened anew: what a full disk leaves of a
+/// transaction is nothing to build on.
+struct Pen {
+    options: SqliteConnectOptions,
+    connection: Option<SqliteConnection>,
+}
+
+impl Pen {
+    async fn take(&mut self) -> Result<&mut SqliteConnection, Failure> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await.map_err(failure)?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn drop_it(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _ = connection.close_hard().await;
+        }
+    }
+}
+
+async fn run(mut pen: Pen, notary: Arc<dyn Notary>, mut waiting: mpsc::Receiver<Job>) {
     let mut logs = Logs::new();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
@@ -73,18 +97,19 @@ async fn run(
             match job {
                 Job::Commit(commit, answer) => commits.push((commit, answer)),
                 Job::Number(counter, answer) => {
-                    let _ = answer.send(next_number(&mut connection, counter).await);
+                    let number = next_number(&mut pen, counter).await;
+                    let _ = answer.send(number);
                 }
             }
         }
         if !commits.is_empty() {
-            write(&mut connection, notary.as_ref(), &mut logs, commits).await;
+            write(&mut pen, notary.as_ref(), &mut logs, commits).await;
         }
     }
 }
 
 async fn write(
-    connection: &mut SqliteConnection,
+    pen: &mut Pen,
     notary: &dyn Notary,
     logs: &mut Logs,
     commits: Vec<(Box<Commit>, Answer)>,
@@ -93,6 +118,7 @@ async fn write(
     let mut outcomes = Vec::with_capacity(commits.len());
     let before = logs.clone();
     let landed = async {
+        let connection = pen.take().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
         for commit in commits {
             outcomes.push(land(&mut transaction, logs, &commit).await);
@@ -107,6 +133,7 @@ async fn write(
     }
     .await;
     if let Err(failure) = landed {
+        pen.drop_it().await;
         *logs = before;
         outcomes = vec![Err(failure); answers.len()];
     }
@@ -138,14 +165,20 @@ async fn land(
     Ok(())
 }
 
-async fn next_number(connection: &mut SqliteConnection, counter: &str) -> Result<u64, Failure> {
-    let value: i64 = sqlx::query_scalar(
+async fn next_number(pen: &mut Pen, counter: &str) -> Result<u64, Failure> {
+    let connection = pen.take().await?;
+    let value: Result<i64, _> = sqlx::query_scalar(
         "INSERT INTO counters (name, value) VALUES (?, 1)
          ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
     )
     .bind(counter)
     .fetch_one(connection)
-    .await
-    .map_err(failure)?;
-    Ok(value.unsigned_abs())
+    .await;
+    match value {
+        Ok(value) => Ok(value.unsigned_abs()),
+        Err(error) => {
+            pen.drop_it().await;
+            Err(failure(error))
+        }
+    }
 }

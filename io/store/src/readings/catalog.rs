@@ -129,7 +129,7 @@ pub(super) async fn save(
         )
         .bind(row(known.id.0))
         .bind(i64::from(device.tenant.0))
-        .bind(device.device.as_bytes().to_vec())
+        .bind(device.id.as_bytes().to_vec())
         .bind(i64::from(device.incarnation.0))
         .bind(&*known.spec.name)
         .bind(i64::from(known.spec.kind.code()))
@@ -145,7 +145,7 @@ fn read(row: &SqliteRow) -> Option<(DeviceKey, Known)> {
     let whole = |column: &str| u32::try_from(row.get::<i64, _>(column)).ok();
     let key = DeviceKey {
         tenant: TenantId(whole("tenant")?),
-        device: DeviceId::from_bytes(device.try_into().ok()?),
+        id: DeviceId::from_bytes(device.try_into().ok()?),
         incarnation: Incarnation(whole("incarnation")?),
     };
     let spec = SeriesSpec {

@@ -59,7 +59,7 @@ pub(super) async fn delete(
     ] {
         let mut query = sqlx::query(statement)
             .bind(i64::from(device.tenant.0))
-            .bind(device.device.as_bytes().to_vec())
+            .bind(device.id.as_bytes().to_vec())
             .bind(i64::from(device.incarnation.0));
         if statement.starts_with("INSERT") {
             query = query.bind(now.as_ms());

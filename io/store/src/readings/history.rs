@@ -1,18 +1,12 @@
-use hedgerow_base::Timestamp;
+use hedgerow_base::{DeviceKey, Timestamp};
 use hedgerow_control::{
     Failure,
     ports::{History, LastValue, Pending},
 };
 use hedgerow_model::Value;
-use hedgerow_registry::DeviceKey;
 use hedgerow_telemetry::{Bucket, Range};
 
 use super::{Query, ReadingsError, ReadingsStore};
-
-fn key(device: DeviceKey) -> hedgerow_telemetry::DeviceKey {
-    let DeviceKey { tenant, id, incarnation } = device;
-    hedgerow_telemetry::DeviceKey { tenant, device: id, incarnation }
-}
 
 fn failed(error: ReadingsError) -> Failure {
     Failure::new(error.fault(), error.to_string())
@@ -27,7 +21,7 @@ impl History for ReadingsStore {
         limit: usize,
     ) -> Pending<'a, Vec<(Timestamp, Value)>> {
         Box::pin(async move {
-            let query = Query { device: key(device), name: series, range };
+            let query = Query { device, name: series, range };
             self.readings(query, limit).await.map_err(failed)
         })
     }
@@ -40,14 +34,14 @@ impl History for ReadingsStore {
         width_ms: i64,
     ) -> Pending<'a, Vec<Bucket>> {
         Box::pin(async move {
-            let query = Query { device: key(device), name: series, range };
+            let query = Query { device, name: series, range };
             self.buckets(query, width_ms).await.map_err(failed)
         })
     }
 
     fn last_values(&self, device: DeviceKey) -> Pending<'_, Vec<LastValue>> {
         Box::pin(async move {
-            let last = self.last_values(key(device)).await.map_err(failed)?;
+            let last = self.last_values(device).await.map_err(failed)?;
             let named = |one: super::LastValue| LastValue {
                 series: one.name.into(),
                 at: one.at,

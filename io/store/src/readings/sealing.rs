@@ -202,7 +202,7 @@ async fn data_key(
          VALUES (?, ?, ?, x'', ?)",
     )
     .bind(i64::from(device.tenant.0))
-    .bind(device.device.as_bytes().to_vec())
+    .bind(device.id.as_bytes().to_vec())
     .bind(i64::from(device.incarnation.0))
     .bind(shared.now().as_ms())
     .execute(&mut *connection)
@@ -228,7 +228,7 @@ pub(super) async fn find_data_key(
         "SELECT id, wrapped FROM data_key WHERE tenant = ? AND device = ? AND incarnation = ?",
     )
     .bind(i64::from(device.tenant.0))
-    .bind(device.device.as_bytes().to_vec())
+    .bind(device.id.as_bytes().to_vec())
     .bind(i64::from(device.incarnation.0))
     .fetch_optional(connection)
     .await?;

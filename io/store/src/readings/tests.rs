@@ -17,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 fn device(number: u8) -> DeviceKey {
     DeviceKey {
         tenant: TenantId::FIRST,
-        device: DeviceId::from_bytes([number; 16]),
+        id: DeviceId::from_bytes([number; 16]),
         incarnation: Incarnation::FIRST,
     }
 }

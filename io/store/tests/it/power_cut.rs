@@ -24,7 +24,7 @@ use crate::disk;
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const DEVICE: DeviceKey = DeviceKey {
     tenant: TenantId::FIRST,
-    device: DeviceId::from_bytes([7; 16]),
+    id: DeviceId::from_bytes([7; 16]),
     incarnation: Incarnation::FIRST,
 };
 

@@ -202,3 +202,15 @@ fn a_client_of_3_1_1_with_too_many_unacknowledged_messages_is_held_back_not_cut(
         assert_eq!(publisher.puback(), (id, 0));
     }
 }
+
+#[test]
+fn more_topics_than_are_remembered_still_find_their_subscribers() {
+    let hub = Hub::new(Settings::default());
+    let mut subscriber = hub.client(Version::V311, "s");
+    subscriber.subscribe("t/+", QoS::AtMostOnce);
+    let mut publisher = hub.client(Version::V311, "p");
+    for number in (0..=hedgerow_wire::limits::ROUTES_MAX).chain([0]) {
+        publisher.publish(&format!("t/{number}"), b"", 0);
+        assert_eq!(subscriber.message().0, format!("t/{number}"));
+    }
+}

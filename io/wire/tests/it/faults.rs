@@ -97,18 +97,32 @@ fn a_client_that_breaks_its_keep_alive_is_closed() {
 fn connections_are_limited_in_all_and_half_open() {
     let settings = Settings { connections_max: 3, half_open_max: 2, ..Settings::default() };
     let hub = Hub::new(settings);
-    let (_first, _second) = (hub.raw(), hub.raw());
+    let (first, _second) = (hub.raw(), hub.raw());
     hub.wait_for("two half-open", |_, counters| counters.half_open == 2);
-    assert_eq!(hub.raw().until_end(), b"");
-    hub.wait_for_end("half-open-full", 1);
-    drop(_first);
-    hub.wait_for("one half-open", |_, counters| counters.half_open == 1);
-    let (_a, _b) = (hub.client(Version::V311, "a"), hub.client(Version::V311, "b"));
+    let mut waits = hub.raw();
+    hub.wait_for_end("half-open-waited", 1);
+    drop(first);
+    waits.send(&Packet::Connect(connect(Version::V311, "a")));
+    waits.expect(|packet| assert!(matches!(packet, Packet::ConnAck(_))));
+    let _b = hub.client(Version::V311, "b");
     hub.wait_for("three in all", |_, counters| {
         (counters.connections, counters.half_open) == (3, 1)
     });
     assert_eq!(hub.raw().until_end(), b"");
     hub.wait_for_end("connections-full", 1);
+}
+
+#[test]
+fn a_burst_far_beyond_the_half_open_limit_gets_in() {
+    let hub = Hub::new(Settings { half_open_max: 20, shards: 2, ..Settings::default() });
+    let mut peers: Vec<_> = (0..500).map(|_| hub.raw()).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        peer.send(&Packet::Connect(connect(Version::V311, &format!("c{number}"))));
+    }
+    for peer in &mut peers {
+        peer.expect(|packet| assert!(matches!(packet, Packet::ConnAck(_))));
+    }
+    assert_eq!(hub.wire.counters().connections, 500);
 }
 
 #[test]
@@ -165,6 +179,64 @@ fn a_reader_that_takes_nothing_for_too_long_is_closed() {
     }
     hub.wait_for_end("slow-reader", 1);
     hub.wait_for("it is gone", |_, counters| counters.connections == 1);
+}
+
+#[test]
+fn a_client_that_asks_and_never_reads_is_stopped_and_closed() {
+    let settings = Settings { out_bytes_max: 100_000, stall_ms_max: 300, ..Settings::default() };
+    let hub = Hub::new(settings);
+    let mut asks = hub.client(Version::V311, "asks");
+    asks.stream.set_write_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    let pings = [0xC0, 0].repeat(50_000);
+    // Until the hub takes no more and closes: the answers alone would be gigabytes.
+    let mut written = 0u64;
+    while asks.stream.write_all(&pings).is_ok() {
+        written += pings.len() as u64;
+        assert!(written < 1_000_000_000, "the hub goes on reading");
+    }
+    hub.wait_for_end("slow-reader", 1);
+}
+
+#[test]
+fn a_client_that_was_held_back_gets_all_its_answers_once_it_reads() {
+    let hub = Hub::new(Settings { out_bytes_max: 100, ..Settings::default() });
+    let mut asks = hub.client(Version::V311, "asks");
+    let mut writer = asks.stream.try_clone().unwrap();
+    let count = 300_000;
+    let writing = std::thread::spawn(move || {
+        let pings = [0xC0, 0].repeat(count / 100);
+        (0..100).for_each(|_| writer.write_all(&pings).unwrap());
+    });
+    let mut answers = vec![0; 2 * count];
+    asks.stream.read_exact(&mut answers).unwrap();
+    writing.join().unwrap();
+    assert!(answers.chunks(2).all(|answer| answer == [0xD0, 0]));
+}
+
+/// A door whose handshake never ends.
+struct Stuck;
+
+impl hedgerow_wire::Door for Stuck {
+    type Stream = tokio::net::TcpStream;
+
+    async fn open(
+        &self,
+        tcp: tokio::net::TcpStream,
+    ) -> Result<(Self::Stream, hedgerow_policy::Peer), &'static str> {
+        std::future::pending::<()>().await;
+        drop(tcp);
+        Err("never")
+    }
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_is_given_up() {
+    let hub = Hub::new(Settings { handshake_ms_max: 50, ..Settings::default() });
+    let address = hub.wire.listen(([127, 0, 0, 1], 0).into(), Stuck).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    hub.wait_for_end("handshake-timeout", 1);
+    hub.wait_for("it is gone", |_, counters| counters.connections + counters.half_open == 0);
 }
 
 #[test]

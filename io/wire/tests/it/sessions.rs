@@ -178,3 +178,14 @@ fn the_queue_of_an_absent_client_is_bounded() {
     }
     client.expect_quiet();
 }
+
+#[test]
+fn sessions_of_absent_clients_are_limited() {
+    let hub = Hub::new(Settings { away_sessions_max: 1, ..Settings::default() });
+    drop(hub.connect(&lasting("kept")));
+    hub.wait_for_end("peer-closed", 1);
+    drop(hub.connect(&lasting("dropped")));
+    hub.wait_for_end("away-sessions-full", 1);
+    assert!(hub.connect_to_session(&lasting("kept")).1);
+    assert!(!hub.connect_to_session(&lasting("dropped")).1);
+}

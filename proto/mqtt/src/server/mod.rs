@@ -16,7 +16,7 @@ mod connect;
 mod incoming;
 mod outgoing;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 
 use hedgerow_base::{Deadline, Fault, Timestamp};
 
@@ -110,7 +110,8 @@ enum Phase {
 /// One connection. Frames and `now` go in, bytes and [`Event`]s come out.
 #[derive(Debug)]
 pub struct Server {
-    settings: Settings,
+    /// Shared: thousands of connections have the same.
+    settings: Arc<Settings>,
     phase: Phase,
     version: Version,
     clean_start: bool,
@@ -133,9 +134,8 @@ pub struct Server {
 impl Server {
     /// A connection that began at `now` and has said nothing yet.
     #[must_use]
-    pub fn new(settings: Settings, now: Timestamp) -> Self {
+    pub fn new(settings: Arc<Settings>, now: Timestamp) -> Self {
         Self {
-            settings,
             phase: Phase::Connecting,
             version: Version::V311,
             clean_start: true,
@@ -145,6 +145,7 @@ impl Server {
             keep_alive_ms: None,
             heard: now,
             window: usize::from(settings.in_flight_max),
+            settings,
             packet_bytes: usize::MAX,
             will: None,
             pending: VecDeque::new(),

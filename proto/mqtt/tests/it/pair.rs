@@ -55,7 +55,7 @@ impl Pair {
         Self {
             now,
             client: Client::new(),
-            server: Server::new(settings, now),
+            server: Server::new(settings.into(), now),
             up: vec![],
             down: vec![],
             kept: None,
@@ -80,7 +80,7 @@ impl Pair {
     /// A new connection of the same client; the server's session lives on if it may.
     pub(crate) fn redial(&mut self, settings: Settings, connect: &Connect<'_>) -> Log {
         self.kept = self.server.take_session().map(|(session, _)| session);
-        self.server = Server::new(settings, self.now);
+        self.server = Server::new(settings.into(), self.now);
         (self.up, self.down, self.closed) = (vec![], vec![], None);
         self.client.broken();
         self.dial(connect)

@@ -41,7 +41,7 @@ fn messages_wait_for_a_client_that_is_away() {
     let (mut session, seconds) = pair.server.take_session().unwrap();
     assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
     assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), 1, 100));
-    pair.server = hedgerow_mqtt::Server::new(Settings::default(), pair.now);
+    pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
     pair.kept = Some(session);
     let log = pair.dial(&lasting);
     assert_eq!(log, ["connected present=true", "message t 1 dup=false", "acknowledged"]);

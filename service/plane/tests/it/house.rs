@@ -61,6 +61,8 @@ impl Notices for Log {
         self.0.lock().unwrap().push(format!("disconnected {client_id} {why}"));
     }
 
+    fn reported(&self, _: DeviceKey, _: &[u8], _: Timestamp) {}
+
     fn first_denial(&self, denial: FirstDenial<'_>) {
         let known = if denial.device.is_some() { "known" } else { "unknown" };
         self.0.lock().unwrap().push(format!("{known} {} {}", denial.word, denial.topic));

@@ -1,0 +1,201 @@
+use clap::Subcommand;
+use qrcode::{QrCode, render::unicode::Dense1x2};
+use serde_json::{Value, json};
+
+use super::{
+    Done,
+    hub::{Hub, escaped},
+    show,
+};
+
+/// Devices.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Find devices
+    ///
+    /// Example: hedgerow device list --q lamp --state active --json
+    List {
+        /// In the name, at the beginning of the id, or in a label
+        #[arg(long)]
+        q: Option<String>,
+        /// enrolled, active, quarantined, retired
+        #[arg(long)]
+        state: Option<String>,
+        /// full, restricted, remediate, cut
+        #[arg(long)]
+        standing: Option<String>,
+        /// Only those with an open session
+        #[arg(long)]
+        connected: bool,
+        /// A label as key=value
+        #[arg(long)]
+        label: Option<String>,
+        /// `next` of the page before
+        #[arg(long)]
+        after: Option<String>,
+        /// Devices in the page
+        #[arg(long)]
+        limit: Option<u32>,
+    },
+    /// Everything about one device
+    ///
+    /// Example: hedgerow device show ID
+    Show {
+        /// The device's id
+        id: String,
+    },
+    /// Make a single-use code for a device that will come
+    ///
+    /// Example: hedgerow device claim --name "Kitchen lamp"
+    Claim {
+        /// What the device will be called
+        #[arg(long)]
+        name: String,
+        /// The profile that it will be held to
+        #[arg(long, default_value = "linux-host")]
+        profile: String,
+        /// How many seconds the code works
+        #[arg(long, default_value_t = 86_400)]
+        expires_in: u32,
+    },
+    /// Leave a device only what it needs to heal
+    ///
+    /// Example: hedgerow device quarantine ID --reason "acts oddly"
+    Quarantine(Word),
+    /// Let a device out of quarantine
+    ///
+    /// Example: hedgerow device release ID
+    Release(Word),
+    /// End a device's life here; can't be undone
+    ///
+    /// Example: hedgerow device retire ID --reason "sold"
+    Retire(Word),
+    /// Revoke every certificate of a device
+    ///
+    /// Example: hedgerow device revoke ID --reason "key was copied"
+    Revoke(Word),
+}
+
+/// A person's word about a device.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Word {
+    /// The device's id
+    id: String,
+    /// Why; kept in its timeline
+    #[arg(long, default_value = "")]
+    reason: String,
+}
+
+pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
+    match device {
+        Device::List { q, state, standing, connected, label, after, limit } => {
+            let mut query: Vec<(&str, String)> = Vec::new();
+            let named = [
+                ("q", q),
+                ("state", state),
+                ("standing", standing),
+                ("label", label),
+                ("after", after),
+                ("limit", limit.map(|limit| limit.to_string())),
+                ("connected", connected.then(|| "true".into())),
+            ];
+            query.extend(named.into_iter().filter_map(|(name, value)| Some((name, value?))));
+            list(&hub.get("/devices", &query)?, json);
+        }
+        Device::Show { id } => show_one(hub, &id, json)?,
+        Device::Claim { name, profile, expires_in } => {
+            let body = json!({"name": name, "profile": profile, "expires_in": expires_in});
+            claimed(&hub.post("/claims", &body)?, json)?;
+        }
+        Device::Quarantine(word) => say(hub, json, &word, "quarantine")?,
+        Device::Release(word) => say(hub, json, &word, "release")?,
+        Device::Retire(word) => say(hub, json, &word, "retire")?,
+        Device::Revoke(word) => say(hub, json, &word, "revoke")?,
+    }
+    Ok(())
+}
+
+fn list(found: &Value, json: bool) {
+    if json {
+        show::json(found);
+    } else if show::items(found).next().is_none() {
+        println!("no device fits; make a code for one with `hedgerow device claim --name NAME`");
+    } else {
+        show::table(
+            found,
+            &[
+                ("ID", "id"),
+                ("NAME", "name"),
+                ("STATE", "state"),
+                ("STANDING", "standing"),
+                ("CONNECTED", "connected"),
+                ("LAST SEEN", "last_seen"),
+            ],
+        );
+    }
+}
+
+fn show_one(hub: &Hub, id: &str, json: bool) -> Done {
+    let id = escaped(id);
+    let device = hub.get(&format!("/devices/{id}"), &[])?;
+    if json {
+        show::json(&device);
+        return Ok(());
+    }
+    for (label, name) in [
+        ("id", "id"),
+        ("name", "name"),
+        ("state", "state"),
+        ("standing", "standing"),
+        ("because", "because"),
+        ("profile", "profile"),
+        ("group", "group"),
+        ("key kept in", "key_storage"),
+        ("certificate until", "certificate.not_after"),
+        ("connected", "connected"),
+        ("last seen", "last_seen"),
+    ] {
+        println!("{label:18} {}", show::text(&device, name));
+    }
+    println!("\nnewest readings");
+    let values = hub.get(&format!("/devices/{id}/values"), &[])?;
+    let columns =
+        [("PROPERTY", "property"), ("VALUE", "value"), ("UNIT", "unit"), ("AT", "timestamp")];
+    show::table(&values, &columns);
+    println!("\nwhat happened");
+    let timeline = hub.get(&format!("/devices/{id}/timeline"), &[("limit", "10".into())])?;
+    show::table(&timeline, &[("AT", "at"), ("WHAT", "kind"), ("", "detail")]);
+    Ok(())
+}
+
+fn claimed(made: &Value, json: bool) -> Done {
+    if json {
+        show::json(made);
+        return Ok(());
+    }
+    let (code, url) = (show::text(made, "code"), show::text(made, "url"));
+    println!("On the device, until {}:\n", show::text(made, "claim.expires"));
+    println!("  hedgerow-agent enroll --hub {url} --claim {code}\n");
+    println!("{}", QrCode::new(code.as_bytes())?.render::<Dense1x2>().build());
+    println!("With curl instead (docs/guide/enrol-with-curl.md):");
+    println!("  password     {}", show::text(made, "password"));
+    println!("  fingerprint  {}", show::text(made, "hub"));
+    println!("\nThe code works once and is not shown again.");
+    Ok(())
+}
+
+fn say(hub: &Hub, json: bool, word: &Word, verb: &str) -> Done {
+    let body = json!({"reason": word.reason});
+    let device = hub.post(&format!("/devices/{}/{verb}", escaped(&word.id)), &body)?;
+    if json {
+        show::json(&device);
+        return Ok(());
+    }
+    println!(
+        "{} is {}, standing {}",
+        show::text(&device, "name"),
+        show::text(&device, "state"),
+        show::text(&device, "standing")
+    );
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The operator's commands: each asks the hub's API and shows the answer, as a table or as `--json`.
+
+mod audit;
+mod device;
+mod hub;
+mod show;
+mod status;
+mod telemetry;
+mod token;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use hub::Hub;
+
+pub(crate) type Done = Result<(), Box<dyn std::error::Error>>;
+
+/// Where the hub is, when it is not the one of the data directory.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Remote {
+    /// A hub elsewhere: https://host:8443
+    #[arg(long, global = true, value_name = "URL", requires = "token", env = "HEDGEROW_HUB")]
+    hub: Option<String>,
+    /// A token of that hub
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "HEDGEROW_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+    /// That hub's CA certificate, as downloaded from it (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// What to ask the hub.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ask {
+    /// How the hub is doing
+    ///
+    /// Example: hedgerow status
+    Status,
+    /// Devices: find, claim, quarantine, retire
+    ///
+    /// Example: hedgerow device list --state active
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Readings that were stored
+    ///
+    /// Example: hedgerow telemetry query --device ID --property cpuPercent --since 15m
+    #[command(subcommand)]
+    Telemetry(telemetry::Telemetry),
+    /// Readings as they come
+    ///
+    /// Example: hedgerow watch --device ID
+    Watch(telemetry::Watch),
+    /// Who did what
+    ///
+    /// Example: hedgerow audit verify
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Tokens for programs
+    ///
+    /// Example: hedgerow token create --name backup --scope read
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
+    let hub = Hub::find(data, remote)?;
+    let json = remote.json;
+    match ask {
+        Ask::Status => status::run(&hub, json),
+        Ask::Device(device) => device::run(&hub, json, device),
+        Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),
+        Ask::Watch(watch) => telemetry::watch(&hub, json, &watch),
+        Ask::Audit(audit) => audit::run(&hub, json, audit),
+        Ask::Token(token) => token::run(&hub, json, token),
+    }
+}

@@ -1,0 +1,39 @@
+//! Showing answers: JSON as it came, or a table for people.
+
+use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use serde_json::Value;
+
+/// A member as people read it: text without quotes, nothing as a hyphen.
+pub(crate) fn text(value: &Value, name: &str) -> String {
+    match value.pointer(&format!("/{}", name.replace('.', "/"))) {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(true)) => "yes".into(),
+        Some(Value::Bool(false)) => "no".into(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// The items of a list.
+pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.get("items").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Prints JSON, indented.
+pub(crate) fn json(value: &Value) {
+    println!("{value:#}");
+}
+
+/// Prints the items of a list: a heading and a member for each column.
+pub(crate) fn table(list: &Value, columns: &[(&str, &str)]) {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.iter().map(|(heading, _)| *heading));
+    for item in items(list) {
+        table.add_row(columns.iter().map(|(_, name)| text(item, name)));
+    }
+    println!("{table}");
+    if list.get("next").is_some_and(|next| !next.is_null()) {
+        println!("(there is more: --json shows where the next page begins)");
+    }
+}

@@ -1,0 +1,306 @@
+//! Measures the hub in CPU seconds per million operations, against a peer and a floor in the same run.
+//!
+//! `hedgerow-bench mqtt [--seconds S] [--rounds R] [--only WORD]`: QoS 0, 100 publishers to one
+//! subscriber, 64-byte payload, 3.1.1; one message a write, and sixteen.
+//! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
+//! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
+//!
+//! `hedgerow` is the whole hub, where it was built beside this program; `driver` is its MQTT driver behind
+//! a gate that lets everybody do everything. The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
+
+mod driver;
+mod floor;
+mod generator;
+mod process;
+mod tls;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    net::SocketAddr,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use generator::{Generator, Load, Seen};
+use process::{Cpu, GENERATOR_CORE, Server, free_address};
+use tls::{Authority, Clients};
+
+const WARM_UP: Duration = Duration::from_secs(1);
+
+const SCENARIOS: [(&str, Load); 2] = [
+    ("one message a write", Load { publishers: 100, batch: 1, window: 16 }),
+    ("16 messages a write", Load { publishers: 100, batch: 16, window: 32 }),
+];
+
+struct Options {
+    seconds: u64,
+    rounds: u64,
+    connections: u32,
+    only: Option<String>,
+}
+
+/// One server in one scenario, over all rounds.
+#[derive(Clone, Copy, Default)]
+struct Row {
+    cpu: f64,
+    user: f64,
+    generator_cpu: f64,
+    seconds: f64,
+    seen: Seen,
+}
+
+impl Row {
+    fn per_million(&self, cpu: f64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts of messages are far below 2^52")]
+        let delivered = self.seen.delivered as f64;
+        cpu / delivered * 1e6
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    match arguments.next().as_deref() {
+        // The servers under measurement, in processes of their own.
+        Some("serve-driver") => {
+            driver::serve(&arguments.next().ok_or(USAGE)?, arguments.next().as_deref())
+        }
+        Some("serve-floor") => floor::serve(&arguments.next().ok_or(USAGE)?),
+        Some("mqtt") => mqtt(&options(arguments)?),
+        Some("idle") => idle(&options(arguments)?),
+        Some("connect") => connect(&options(arguments)?),
+        _ => Err(USAGE.into()),
+    }
+}
+
+const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect \
+    [--seconds S] [--rounds R] [--connections N] [--only SERVER]";
+
+fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
+    let mut options = Options { seconds: 4, rounds: 3, connections: 5_000, only: None };
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--seconds" => options.seconds = value.parse()?,
+            "--rounds" => options.rounds = value.parse()?,
+            "--connections" => options.connections = value.parse()?,
+            "--only" => options.only = Some(value),
+            _ => return Err(format!("unknown option {name}").into()),
+        }
+    }
+    Ok(options)
+}
+
+fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    let at = address.to_string();
+    let own = env::current_exe()?;
+    match name {
+        "hedgerow" => hub(&own.with_file_name("hedgerow"), &at, address),
+        "driver" => Server::start(&own, &["serve-driver", &at], address),
+        "floor" => Server::start(&own, &["serve-floor", &at], address),
+        _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
+    }
+}
+
+/// The product, as its users start it, with a data directory that goes with it.
+fn hub(program: &Path, at: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    let directory = env::temp_dir().join(format!("hedgerow-bench-hub-{}", address.port()));
+    fs::create_dir_all(&directory)?;
+    let (data, seal) = (directory.join("data"), directory.join("seal"));
+    let (data, seal) = (data.to_string_lossy(), seal.to_string_lossy());
+    let any = "127.0.0.1:0";
+    let arguments = [
+        "--data",
+        &data,
+        "up",
+        "--seal-file",
+        &seal,
+        "--https",
+        any,
+        "--devices",
+        any,
+        "--mqtts",
+        any,
+        "--local",
+        any,
+        "--insecure-mqtt",
+        at,
+    ];
+    Ok(Server::start(program, &arguments, address)?.with_directory(directory))
+}
+
+/// As [`start`], with mutual TLS.
+fn start_tls(
+    name: &str,
+    address: SocketAddr,
+    authority: &Authority,
+) -> Result<Server, Box<dyn Error>> {
+    let directory = authority.directory().to_string_lossy();
+    if name == "driver" {
+        let arguments = ["serve-driver", &address.to_string(), &directory];
+        return Server::start(&env::current_exe()?, &arguments, address);
+    }
+    let text = format!(
+        "allow_anonymous true\nrequire_certificate true\ntls_version tlsv1.3\n\
+         cafile {directory}/root.pem\ncertfile {directory}/server.pem\n\
+         keyfile {directory}/server.key.pem\n"
+    );
+    mosquitto(address, &text)
+}
+
+/// The peer. Without a limit on its queue it delivers all messages instead of dropping some.
+fn mosquitto(address: SocketAddr, settings: &str) -> Result<Server, Box<dyn Error>> {
+    let file = env::temp_dir().join(format!("hedgerow-bench-{}.conf", address.port()));
+    let port = address.port();
+    // Started by root it would give up the right to read its key.
+    let text = format!(
+        "listener {port} 127.0.0.1\n{settings}log_type none\nset_tcp_nodelay true\nuser root\n"
+    );
+    fs::write(&file, text)?;
+    let path = file.to_string_lossy();
+    let server = Server::start(Path::new("/usr/sbin/mosquitto"), &["-c", &path], address);
+    fs::remove_file(&file)?;
+    server
+}
+
+fn pin() -> Result<(), Box<dyn Error>> {
+    let own = std::process::id().to_string();
+    let pinned = Command::new("taskset").args(["-cp", GENERATOR_CORE, &own]).output()?;
+    if pinned.status.success() {
+        Ok(())
+    } else {
+        Err("taskset can't pin the generator to its core".into())
+    }
+}
+
+const SERVERS: [&str; 4] = ["mosquitto", "hedgerow", "driver", "floor"];
+
+const TLS_SERVERS: [&str; 2] = ["mosquitto", "driver"];
+
+fn chosen<'a>(names: &'a [&'a str], options: &'a Options) -> impl Iterator<Item = &'a str> {
+    let only = options.only.as_deref();
+    names.iter().copied().filter(move |name| only.is_none_or(|only| only == *name))
+}
+
+fn idle(options: &Options) -> Result<(), Box<dyn Error>> {
+    pin()?;
+    let authority = Authority::new()?;
+    let clients = authority.clients()?;
+    println!("resident memory of {} idle connections with mutual TLS 1.3", options.connections);
+    println!("server        KiB each    KiB before    KiB after");
+    for name in chosen(&TLS_SERVERS, options) {
+        let address = free_address()?;
+        let server = start_tls(name, address, &authority)?;
+        let before = server.resident_kib()?;
+        let open = (0..options.connections)
+            .map(|number| clients.open(address, number))
+            .collect::<Result<Vec<_>, _>>()?;
+        thread::sleep(Duration::from_secs(3));
+        let after = server.resident_kib()?;
+        #[expect(clippy::cast_precision_loss, reason = "kibibytes of one machine")]
+        let each = after.saturating_sub(before) as f64 / f64::from(options.connections);
+        println!("{name:<12} {each:>9.2}  {before:>12}  {after:>11}");
+        drop(open);
+    }
+    Ok(())
+}
+
+fn connect(options: &Options) -> Result<(), Box<dyn Error>> {
+    pin()?;
+    let authority = Authority::new()?;
+    let clients = authority.clients()?;
+    println!("CPU of a connect with mutual TLS 1.3, CONNACK and DISCONNECT included");
+    println!("server       µs each    user  system    generator µs    connects");
+    for name in chosen(&TLS_SERVERS, options) {
+        let (mut used, mut own, mut count) = ((0.0, 0.0), 0.0, 0u32);
+        for _ in 0..options.rounds {
+            let address = free_address()?;
+            let server = start_tls(name, address, &authority)?;
+            let (before, own_before) = (server.cpu()?, Cpu::of("self")?);
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_secs(options.seconds) {
+                Clients::close(clients.open(address, count)?)?;
+                count += 1;
+            }
+            let cpu = server.cpu()?.since(before);
+            used = (used.0 + cpu.user, used.1 + cpu.system);
+            own += Cpu::of("self")?.since(own_before).total();
+        }
+        let us = |seconds: f64| seconds * 1e6 / f64::from(count);
+        let (user, system) = (us(used.0), us(used.1));
+        let total = user + system;
+        println!(
+            "{name:<12} {total:>6.0}  {user:>6.0}  {system:>6.0}  {:>14.0}  {count:>10}",
+            us(own)
+        );
+    }
+    Ok(())
+}
+
+fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
+    pin()?;
+    let is_built = env::current_exe()?.with_file_name("hedgerow").exists();
+    if !is_built {
+        println!("the hub was not built beside this program: `cargo build --release` first");
+    }
+    for (title, load) in SCENARIOS {
+        println!("\nQoS 0, {} publishers to 1 subscriber, {title}", load.publishers);
+        println!("CPU seconds per million delivered; window {} a publisher", load.window);
+        println!("{HEADING}");
+        let mut rows = [Row::default(); 4];
+        for _ in 0..options.rounds {
+            for (name, row) in SERVERS.iter().zip(&mut rows) {
+                let is_chosen = options.only.as_deref().is_none_or(|only| only == *name);
+                if is_chosen && (*name != "hedgerow" || is_built) {
+                    measure(name, load, options.seconds, row)?;
+                }
+            }
+        }
+        print(&SERVERS, &rows);
+    }
+    Ok(())
+}
+
+const HEADING: &str =
+    "server        total    user  system | of peer | generator   delivered/s    lost  duplicated";
+
+fn measure(name: &str, load: Load, seconds: u64, row: &mut Row) -> Result<(), Box<dyn Error>> {
+    let address = free_address()?;
+    let server = start(name, address)?;
+    let mut generator = Generator::open(address, load)?;
+    generator.run(WARM_UP)?;
+    let (server_before, own_before) = (server.cpu()?, Cpu::of("self")?);
+    let seen = generator.run(Duration::from_secs(seconds))?;
+    let (used, own) = (server.cpu()?.since(server_before), Cpu::of("self")?.since(own_before));
+    row.cpu += used.total();
+    row.user += used.user;
+    row.generator_cpu += own.total();
+    #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+    let seconds = seconds as f64;
+    row.seconds += seconds;
+    row.seen.delivered += seen.delivered;
+    row.seen.lost += seen.lost;
+    row.seen.duplicated += seen.duplicated;
+    Ok(())
+}
+
+fn print(names: &[&str], rows: &[Row]) {
+    let peer =
+        rows.first().filter(|row| row.seen.delivered > 0).map(|row| row.per_million(row.cpu));
+    for (name, row) in names.iter().zip(rows).filter(|(_, row)| row.seen.delivered > 0) {
+        let (total, user) = (row.per_million(row.cpu), row.per_million(row.user));
+        let of_peer = peer.map_or(f64::NAN, |peer| total / peer);
+        #[expect(clippy::cast_precision_loss, reason = "counts of messages are far below 2^52")]
+        let rate = row.seen.delivered as f64 / row.seconds;
+        println!(
+            "{name:<12} {total:>6.3}  {user:>6.3}  {:>6.3} |  {of_peer:>5.3}  |  {:>6.3}   {rate:>12.0}  {:>6}  {:>10}",
+            total - user,
+            row.per_million(row.generator_cpu),
+            row.seen.lost,
+            row.seen.duplicated,
+        );
+    }
+}

@@ -1,0 +1,240 @@
+use std::{
+    io::{ErrorKind, Read, Write},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use hedgerow_base::Timestamp;
+use hedgerow_device_linux::{Enrolment, State, enrol};
+use hedgerow_keys::{EcKey, KeyFile, SealingKey};
+use hedgerow_listen::{
+    HandshakeKey, Identity,
+    client::{self, Stream, Trust},
+};
+use hedgerow_mqtt::{
+    Client, ClientEvent, Connect, PacketId, Properties, PropertyId, Publish, QoS, Split,
+    SubscriptionOptions, Version, split,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::RunningHub;
+
+/// Packets that may be unacknowledged.
+const WINDOW: usize = 64;
+
+/// What the hub said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A message was acknowledged with this reason.
+    Acknowledged(PacketId, u8),
+    /// A message: topic and payload.
+    Message(String, Vec<u8>),
+    /// One reason a filter.
+    Subscribed(Vec<u8>),
+    /// The hub said goodbye: reason and words.
+    Goodbye(u8, String),
+    /// The connection ended without a word.
+    Gone,
+    /// Nothing in time.
+    Silence,
+}
+
+/// A device that a test holds by the hand.
+pub struct TestDevice {
+    folder: TempDir,
+    id: String,
+    enrolment: Enrolment,
+    stream: Option<Stream>,
+    client: Client<WINDOW>,
+    inbox: Vec<u8>,
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap())
+}
+
+impl TestDevice {
+    /// Makes a key, claims and enrols.
+    #[must_use]
+    pub fn enrolled(hub: &RunningHub, name: &str) -> Self {
+        let made = hub.post("/api/v1/claims", &json!({"name": name}));
+        let folder = tempfile::tempdir().unwrap();
+        let sealing = SealingKey::from_file(&folder.path().join("elsewhere/seal")).unwrap();
+        let state = State::open(folder.path(), &sealing).unwrap();
+        let url = format!("https://localhost:{}", hub.devices_port()).parse().unwrap();
+        let code = made["code"].as_str().unwrap().parse().unwrap();
+        let enrolment = enrol(&state, &url, &code).unwrap();
+        let id = state.id().to_string();
+        let client = Client::new();
+        Self { folder, id, enrolment, stream: None, client, inbox: Vec::new() }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A topic of its own.
+    #[must_use]
+    pub fn topic(&self, rest: &str) -> String {
+        format!("things/{}/{rest}", self.id)
+    }
+
+    /// Connects over mutual TLS and says CONNECT; the reason of CONNACK, and its words.
+    ///
+    /// # Errors
+    /// When TLS fails.
+    pub fn connect(&mut self, client_id: &str, clean_start: bool) -> Result<(u8, String), String> {
+        let sealing = SealingKey::from_file(&self.folder.path().join("elsewhere/seal")).unwrap();
+        let file = KeyFile::new(self.folder.path(), "device");
+        let key = Arc::new(EcKey::open_or_make(&file, &sealing).unwrap());
+        let leaf = std::fs::read(self.folder.path().join("certificate.der")).unwrap();
+        let spki = key.spki().to_vec();
+        let sign = move |m: &[u8]| key.sign(m).map_err(|error| error.to_string());
+        let identity = Identity { chain: vec![leaf], key: HandshakeKey::new(spki, sign) };
+        let trust = Trust::Root(self.enrolment.root.clone());
+        let config = client::config(trust, Some(&identity)).map_err(|error| error.to_string())?;
+        let port = self.enrolment.mqtts_port;
+        let stream =
+            client::connect("localhost", port, &config).map_err(|error| error.to_string())?;
+        self.stream = Some(stream);
+        self.inbox.clear();
+        let mut out = Vec::new();
+        let connect = Connect {
+            version: Version::V5,
+            clean_start,
+            keep_alive_s: 60,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::NONE,
+        };
+        self.client.connect(&connect, now(), &mut out).unwrap();
+        self.send(&out).map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            if let Split::Whole(frame, rest) = split(&self.inbox, 1 << 20).unwrap() {
+                let taken = self.inbox.len() - rest.len();
+                let outcome = match self.client.receive(frame).unwrap() {
+                    ClientEvent::Connected(answer) | ClientEvent::Refused(answer) => {
+                        let words = answer.properties.text(PropertyId::REASON_STRING);
+                        (answer.reason.0, words.unwrap_or_default().to_owned())
+                    }
+                    other => panic!("not a connack: {other:?}"),
+                };
+                self.inbox.drain(..taken);
+                return Ok(outcome);
+            }
+            if !self.fill(Duration::from_millis(200)) {
+                return Err("closed before CONNACK".into());
+            }
+        }
+        Err("no CONNACK".into())
+    }
+
+    /// Publishes at QoS 1; `None` when the connection is gone.
+    pub fn publish(&mut self, topic: &str, payload: &[u8]) -> Option<PacketId> {
+        let mut out = Vec::new();
+        let message = Publish { qos: QoS::AtLeastOnce, ..Publish::at_most_once(topic, payload) };
+        let id = self.client.publish(&message, now(), &mut out).ok()??;
+        self.send(&out).ok().map(|()| id)
+    }
+
+    /// Messages that may be published now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.client.room()
+    }
+
+    /// Subscribes at QoS 1.
+    pub fn subscribe(&mut self, filter: &str) {
+        let mut out = Vec::new();
+        let options = SubscriptionOptions::of(QoS::AtLeastOnce);
+        self.client.subscribe(&[(filter, options)], now(), &mut out).unwrap();
+        self.send(&out).unwrap();
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let stream = self.stream.as_mut().ok_or(ErrorKind::NotConnected)?;
+        stream.write_all(bytes)?;
+        stream.flush()
+    }
+
+    /// The next thing that the hub says, within `patience`.
+    pub fn hear(&mut self, patience: Duration) -> Answer {
+        let begun = Instant::now();
+        loop {
+            if let Split::Whole(frame, rest) = split(&self.inbox, 1 << 20).unwrap() {
+                let taken = self.inbox.len() - rest.len();
+                let (answer, acknowledge) = match self.client.receive(frame).unwrap() {
+                    ClientEvent::Acknowledged(ack) => {
+                        (Some(Answer::Acknowledged(ack.id, ack.reason.0)), None)
+                    }
+                    ClientEvent::Message(message) => {
+                        let answer = Answer::Message(message.topic.into(), message.payload.into());
+                        (Some(answer), message.id)
+                    }
+                    ClientEvent::Subscribed(_, codes) => {
+                        (Some(Answer::Subscribed(codes.into())), None)
+                    }
+                    ClientEvent::Disconnected(end) => {
+                        let words = end.properties.text(PropertyId::REASON_STRING);
+                        let words = words.unwrap_or_default().to_owned();
+                        (Some(Answer::Goodbye(end.reason.0, words)), None)
+                    }
+                    ClientEvent::Nothing
+                    | ClientEvent::Connected(_)
+                    | ClientEvent::Refused(_)
+                    | ClientEvent::Unsubscribed(_) => (None, None),
+                };
+                self.inbox.drain(..taken);
+                if let Some(id) = acknowledge {
+                    let mut out = Vec::new();
+                    self.client.acknowledge(id, now(), &mut out).unwrap();
+                    let _ = self.send(&out);
+                }
+                match answer {
+                    Some(answer) => return answer,
+                    None => continue,
+                }
+            }
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Answer::Silence;
+            }
+            if !self.fill(left) {
+                return Answer::Gone;
+            }
+        }
+    }
+
+    /// Drops the connection without a word.
+    pub fn vanish(&mut self) {
+        self.stream = None;
+        self.client.broken();
+    }
+
+    /// Reads once; false when the connection ended.
+    fn fill(&mut self, patience: Duration) -> bool {
+        let Some(stream) = self.stream.as_mut() else { return false };
+        let patience = patience.max(Duration::from_millis(1));
+        stream.sock.set_read_timeout(Some(patience)).unwrap();
+        let mut piece = [0; 16 * 1024];
+        match stream.read(&mut piece) {
+            Ok(0) => false,
+            Ok(len) => {
+                self.inbox.extend_from_slice(&piece[..len]);
+                true
+            }
+            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        }
+    }
+}

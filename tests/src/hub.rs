@@ -1,0 +1,233 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a hub may take to be up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A hub that runs, or was just killed.
+pub struct RunningHub {
+    folder: TempDir,
+    child: Option<Child>,
+    options: Vec<String>,
+    ports: [u16; 4],
+    /// Mebibytes of a file system of its own for the data directory.
+    disk: Option<u32>,
+}
+
+/// The program that was built with the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().find(|path| path.join("hedgerow").is_file());
+    profile.expect("`cargo build --workspace --bins` comes first").join("hedgerow")
+}
+
+impl RunningHub {
+    /// Starts a hub in an empty folder.
+    #[must_use]
+    pub fn start(options: &[&str]) -> Self {
+        Self::start_on(options, None)
+    }
+
+    /// Starts a hub whose data directory is a small file system of its own (tmpfs in a mount namespace).
+    #[must_use]
+    pub fn start_on_small_disk(mebibytes: u32) -> Self {
+        Self::start_on(&[], Some(mebibytes))
+    }
+
+    fn start_on(options: &[&str], disk: Option<u32>) -> Self {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let mut hub = Self { folder, child: None, options, ports: [0; 4], disk };
+        hub.restart();
+        hub
+    }
+
+    /// The data directory, as the hub's process names it.
+    fn own_data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The data directory, as the test reaches it.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        match (&self.disk, &self.child) {
+            (Some(_), Some(child)) => {
+                let inside = self.own_data();
+                let inside = inside.strip_prefix("/").unwrap();
+                PathBuf::from(format!("/proc/{}/root", child.id())).join(inside)
+            }
+            (None, _) | (_, None) => self.own_data(),
+        }
+    }
+
+    /// The folder of the test.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts the hub again where it was, on the ports that it had.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the hub runs already");
+        let log = |name: &str| {
+            let path = self.folder.path().join(name);
+            fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
+        };
+        let _ = fs::remove_file(self.folder.path().join("out"));
+        let mut command = match self.disk {
+            None => Command::new(program()),
+            Some(mebibytes) => {
+                fs::create_dir_all(self.own_data()).unwrap();
+                let script =
+                    format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\" && exec \"$@\"");
+                let mut command = Command::new("unshare");
+                command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
+                command.arg(self.own_data()).arg(program());
+                command
+            }
+        };
+        command.arg("--data").arg(self.own_data()).arg("up");
+        for (name, port) in ["--https", "--devices", "--mqtts", "--local"].iter().zip(self.ports) {
+            command.arg(name).arg(format!("127.0.0.1:{port}"));
+        }
+        let child = command
+            .args(&self.options)
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .stdin(Stdio::null())
+            .stdout(log("out"))
+            .stderr(log("err"))
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        self.ports = self.wait();
+    }
+
+    /// Waits until the hub has said where it listens.
+    fn wait(&mut self) -> [u16; 4] {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let out = fs::read_to_string(self.folder.path().join("out")).unwrap_or_default();
+            let port = |line: &str| {
+                let line = out.lines().find(|l| l.contains(line))?;
+                let digits = line.rsplit(':').next()?;
+                digits.split('/').next()?.trim().parse::<u16>().ok()
+            };
+            let found = [
+                port("people and programs"),
+                port("devices enrol at"),
+                port("devices publish to"),
+                port("http://localhost:"),
+            ];
+            if let [Some(https), Some(devices), Some(mqtts), Some(local)] = found {
+                return [https, devices, mqtts, local];
+            }
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
+                panic!("the hub ended with {status}: {}", self.log());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the hub did not come up: {}", self.log());
+    }
+
+    /// What the hub wrote to its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("err")).unwrap_or_default()
+    }
+
+    /// Ends it at once, as a power cut of the process: SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Where devices enrol.
+    #[must_use]
+    pub const fn devices_port(&self) -> u16 {
+        self.ports[1]
+    }
+
+    /// Where devices publish.
+    #[must_use]
+    pub const fn mqtts_port(&self) -> u16 {
+        self.ports[2]
+    }
+
+    /// The loopback door.
+    #[must_use]
+    pub const fn local_port(&self) -> u16 {
+        self.ports[3]
+    }
+
+    /// The token of this machine.
+    #[must_use]
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.data().join("admin.token")).unwrap().trim().to_owned()
+    }
+
+    /// Asks the API; the status and the body.
+    #[must_use]
+    pub fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        self.ask_as(Some(&self.token()), method, path, body)
+    }
+
+    /// Asks the API with another token, or none.
+    #[must_use]
+    pub fn ask_as(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Value) {
+        let url = format!("http://localhost:{}{path}", self.local_port());
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build();
+        let agent: ureq::Agent = config.into();
+        let request = ureq::http::Request::builder().method(method).uri(url);
+        let request = request.header("content-type", "application/json");
+        let request = match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut answer = agent.run(request.body(body).unwrap()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Asks the API for something that has to be there.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, &Value::Null);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Has the API do something that has to work.
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.ask("POST", path, body);
+        assert!((200..300).contains(&status), "{path}: {answer}");
+        answer
+    }
+}
+
+impl Drop for RunningHub {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,17 @@
+//! A hub as a process, and devices that speak to it: what whole-product tests are made of.
+//!
+//! [`RunningHub`] starts the real program on free ports of loopback in a folder of its own and can be killed at any
+//! moment; [`TestDevice`] enrols by EST and speaks MQTT over mutual TLS, one packet at a time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this crate is only for tests"
+)]
+
+mod device;
+mod hub;
+
+pub use device::{Answer, TestDevice};
+pub use hub::RunningHub;

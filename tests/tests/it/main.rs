@@ -1,0 +1,14 @@
+//! Whole-product scenarios against the real program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod audit;
+mod disk;
+mod kill;
+mod rights;
+mod standing;

