@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Query, State},
-    http::{StatusCode, header},
+    http::header,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -17,7 +17,7 @@ use hedgerow_onboarding::est::BASE_PATH;
 use hedgerow_tlog::Note;
 use serde::Deserialize;
 
-use crate::{Caller, RevocationList, est, limits::BODY_BYTES_MAX};
+use crate::{Caller, RevocationList, est, limits::BODY_BYTES_MAX, problem::status_of};
 
 /// What the handlers need.
 pub struct Devices {
@@ -66,15 +66,7 @@ pub fn router(devices: Arc<Devices>) -> Router {
 
 /// A failure as a sentence, for devices and the people who look over their shoulder.
 pub(crate) fn plain(failure: &Failure) -> Response {
-    let status = match failure.fault {
-        Fault::Denied => StatusCode::FORBIDDEN,
-        Fault::Absent => StatusCode::NOT_FOUND,
-        Fault::Conflict => StatusCode::CONFLICT,
-        Fault::Invalid => StatusCode::BAD_REQUEST,
-        Fault::TooMuch => StatusCode::TOO_MANY_REQUESTS,
-        Fault::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::Broken => StatusCode::INTERNAL_SERVER_ERROR,
-    };
+    let status = status_of(failure.fault);
     if failure.fault == Fault::Broken {
         tracing::error!(%failure, "a request failed by our own fault");
     }

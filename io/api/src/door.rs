@@ -93,9 +93,13 @@ async fn by_token(people: &People, token: &str) -> Result<SignedIn, Refused> {
     Ok(SignedIn { ctx: Ctx::new(Actor::Peer(peer), now), person: None, session: None })
 }
 
-/// Whose cookie it is.
-pub(crate) async fn by_cookie(people: &People, cookie: &str) -> Result<SignedIn, Refused> {
-    let (now, session) = (now(), digest(cookie));
+async fn by_cookie(people: &People, cookie: &str) -> Result<SignedIn, Refused> {
+    session(people, digest(cookie)).await
+}
+
+/// Who is signed in by a cookie whose SHA-256 this is.
+pub(crate) async fn session(people: &People, session: [u8; 32]) -> Result<SignedIn, Refused> {
+    let now = now();
     let found = people.control.session_of(Witness::of_a_proof(), session, now).await?;
     let (person, actor) = found.ok_or_else(Refused::unknown)?;
     Ok(SignedIn { ctx: Ctx::new(actor, now), person: Some(person), session: Some(session) })

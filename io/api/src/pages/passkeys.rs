@@ -38,7 +38,7 @@ use webauthn_rs::{
 use super::visitor::{Turned, Visitor};
 use crate::{
     People,
-    door::{Transport, by_cookie, digest, refuse_foreign_pages},
+    door::{Transport, digest, refuse_foreign_pages, session},
     limits::{CEREMONIES_MAX, CEREMONY_LIFE_MS, PASSKEY_NAME_CHARS_MAX},
     problem::Refused,
     rest::{forms::Body, session::welcome},
@@ -346,10 +346,10 @@ pub(crate) async fn finish_sign_in(
     // The counter moves on, so that a copy of the authenticator is noticed.
     for (name, mut known) in kept(&people, person, &site).await? {
         if known.key.update_credential(&answer) == Some(true) {
-            let ctx = by_cookie(&people, &cookie).await?.ctx;
+            let who = session(&people, hash).await?;
             let credential = known.key.cred_id().to_vec();
             let data = in_json(known)?.to_string();
-            people.control.put_passkey(&ctx, credential, name, data).await?;
+            people.control.put_passkey(&who.ctx, credential, name, data).await?;
         }
     }
     Ok(welcome(transport, &cookie, signed_in))
