@@ -204,7 +204,6 @@ for (const [size, viewport] of Object.entries(SIZES)) {
         const policy = answer.headers()["content-security-policy"] ?? "";
         hold(policy.includes("default-src 'none'") && !policy.includes("unsafe"), `CSP: ${policy}`);
         if (["device", "history"].includes(name)) await page.locator("canvas").first().waitFor();
-        await page.waitForTimeout(150);
         await axe(page);
         await fits(page);
         await shoot(page, `${name}-${size}-${scheme}`);
@@ -396,6 +395,16 @@ await check("a password is set and signs in over HTTPS with the hub's CA trusted
   await axe(there);
   await other.close();
   quiet("over HTTPS");
+});
+
+await check("the same passkey signs in over HTTPS, and an address says why it can't", async () => {
+  await page.goto(`${secure}/sign-in`);
+  await page.getByLabel("Name").fill("owner");
+  await page.getByRole("button", { name: "Sign in with a passkey" }).click();
+  await page.waitForURL(`${secure}/`);
+  await page.goto(`${secure.replace("localhost", "127.0.0.1")}/sign-in`);
+  await page.getByText("Passkeys don't work here: they need one of the hub's host names").waitFor();
+  quiet("with a passkey over HTTPS");
 });
 
 await check("people and tokens are made, their secrets shown once", async () => {

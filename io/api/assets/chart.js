@@ -51,18 +51,24 @@
     if (step >= 86400 || (moment.getHours() === 0 && moment.getMinutes() === 0 && step >= 60)) return day.format(moment);
     return (step < 60 ? second : time).format(moment);
   });
-  // On an axis neighbours must differ, so stretches of time are in hours.
-  const onAxis = (one, unit, sign) => {
-    if (one == null) return "";
-    if (unit !== "s") return quantity(one, unit, sign).join(" ").trim();
-    return Math.abs(one) >= 172800 ? `${digits(one / 86400)} d` : `${digits(one / 3600)} h`;
+  // On an axis neighbours must differ: as many digits as the step between them needs.
+  const onAxis = (splits, step, unit, sign) => {
+    const most = Math.max(...splits.map((one) => Math.abs(one ?? 0)));
+    let [by, of] = [1, sign];
+    if (unit === "s") [by, of] = most >= 172800 ? [86400, "d"] : most >= 7200 ? [3600, "h"] : [60, "min"];
+    if (["B", "B/s", "bit/s"].includes(unit)) {
+      const at = Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log10(most || 1) / 3)));
+      [by, of] = [1000 ** at, SIZES[at] + unit];
+    }
+    const places = Math.min(6, Math.max(0, -Math.floor(Math.log10(step / by) + 1e-9)));
+    return splits.map((one) => (one == null ? "" : `${(one / by).toFixed(places)} ${of}`.trim()));
   };
 
   const axes = (unit, sign, isSmall) => {
     const [text, line] = [colour("quiet"), colour("line")];
     const font = "12px system-ui, sans-serif";
     const common = { stroke: text, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
-    const value = (_, splits) => splits.map((one) => onAxis(one, unit, sign));
+    const value = (_, splits, __, ___, step) => onAxis(splits, step, unit, sign);
     const size = (_, values) => 14 + 7 * Math.max(3, ...(values ?? []).map((one) => String(one).length));
     return [
       { ...common, values: moments, space: 80, size: 28, grid: { show: false } },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, Version, header},
     middleware::{Next, from_fn},
     response::Response,
 };
@@ -74,8 +74,17 @@ pub fn router(people: &Arc<People>, transport: Transport) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(move |mut request: Request, next: Next| {
             request.extensions_mut().insert(transport);
+            name_host(&mut request);
             guard(request, next)
         }))
+}
+
+/// HTTP/2 says the host in `:authority` (RFC 9113 section 8.3.1); handlers read it in one place.
+fn name_host(request: &mut Request) {
+    let said = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let Some(host) = said.filter(|_| request.version() == Version::HTTP_2) {
+        request.headers_mut().insert(header::HOST, host);
+    }
 }
 
 /// Headers on every answer: nothing is framed, sniffed, referred or kept where others read it, and a

@@ -338,3 +338,14 @@ async fn a_form_of_somebody_elses_page_signs_nobody_in() {
     let answer = house().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn over_http_2_the_host_is_known_too() {
+    let request = Request::get("http://localhost:8080/.well-known/security.txt")
+        .version(axum::http::Version::HTTP_2)
+        .body(Body::empty())
+        .unwrap();
+    let answer = house().oneshot(request).await.unwrap();
+    let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("http://localhost:8080/security"));
+}
