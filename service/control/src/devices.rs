@@ -11,7 +11,7 @@ use hedgerow_registry::{
 };
 
 use crate::{
-    CertificateRecord, Change, Commit, Control, Ctx, Event, Failure, TimelineEntry,
+    CertificateRecord, Change, Commit, Control, Ctx, Failure, TimelineEntry,
     enrol::tell,
     gate::{Effects, action},
     limits::PAGE_MAX,
@@ -47,6 +47,21 @@ pub struct Edit {
     pub group: Option<Option<String>>,
     /// All labels anew.
     pub labels: Option<Vec<(String, String)>>,
+}
+
+/// That a device has a session, or has none any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Which device.
+    pub device: DeviceKey,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it has one.
+    pub is_connected: bool,
+    /// Whether it was not seen connected before since the hub started.
+    pub may_be_first: bool,
+    /// A sentence for its timeline.
+    pub how: String,
 }
 
 impl Control {
@@ -167,32 +182,48 @@ impl Control {
         self.existing(tenant, id).await
     }
 
-    /// The plane says that a device has a session, or has none any more. Not recorded in the audit log:
-    /// it is what a device does, not what somebody did to it.
+    /// The plane says which devices have a session, or have none any more: in one commit, since many come
+    /// at once. Not recorded in the audit log: it is what devices do, not what somebody did to them.
     ///
     /// # Errors
     /// When the store can't be used.
-    pub async fn seen(
-        &self,
-        key: DeviceKey,
-        at: Timestamp,
-        is_connected: bool,
-        how: &str,
-    ) -> Result<(), Failure> {
-        let mut changes = vec![Change::Seen { device: key, at, is_connected }];
-        if is_connected {
-            let device = self.store.device(key.tenant, key.id).await?;
-            let from = device.filter(|device| device.key == key).map(|device| device.state);
+    pub async fn seen(&self, sightings: &[Sighting]) -> Result<(), Failure> {
+        let Some(last) = sightings.last() else { return Ok(()) };
+        let mut changes = Vec::with_capacity(2 * sightings.len());
+        for sighting in sightings {
+            changes.extend(self.sighted(sighting).await?);
+        }
+        let commit = Commit { now: last.at, changes, audit: Vec::new(), events: Vec::new() };
+        match self.store.commit(commit).await {
+            // One of them was changed at the same time: the others must not wait for it.
+            Err(failure) if failure.fault == Fault::Conflict && sightings.len() > 1 => {
+                for sighting in sightings {
+                    let changes = self.sighted(sighting).await?;
+                    let now = sighting.at;
+                    let alone = Commit { now, changes, audit: Vec::new(), events: Vec::new() };
+                    let _ = self.store.commit(alone).await;
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn sighted(&self, sighting: &Sighting) -> Result<Vec<Change>, Failure> {
+        let Sighting { device, at, is_connected, may_be_first, how } = sighting;
+        let (device, at, is_connected) = (*device, *at, *is_connected);
+        let mut changes = vec![Change::Seen { device, at, is_connected }];
+        if *may_be_first {
+            let known = self.store.device(device.tenant, device.id).await?;
+            let from = known.filter(|known| known.key == device).map(|known| known.state);
             if let Some(from @ State::Enrolled) = from {
                 let to = from.after(Step::Connect)?;
-                changes.push(Change::MoveDevice { device: key, from, to });
+                changes.push(Change::MoveDevice { device, from, to });
             }
         }
         let kind = if is_connected { "connected" } else { "disconnected" };
-        changes.push(tell(key, at, kind, how));
-        let commit =
-            Commit { now: at, changes, audit: Vec::new(), events: vec![Event::Device(key)] };
-        self.store.commit(commit).await
+        changes.push(tell(device, at, kind, how));
+        Ok(changes)
     }
 
     /// The plane denied a device something for the first time: recorded, and told in its timeline.

@@ -26,7 +26,7 @@ pub use audit::{AuditPage, ProofOfGrowth, Verified};
 pub use change::{CertificateRecord, Change, Commit, Event, TimelineEntry};
 pub use claim::{Claimed, NewClaim};
 pub use ctx::Ctx;
-pub use devices::{DevicePage, Edit};
+pub use devices::{DevicePage, Edit, Sighting};
 pub use enrol::Enrolled;
 pub use error::Failure;
 pub use first_start::Authority;

@@ -1,18 +1,28 @@
 //! What the data plane notices, carried to the control plane without making a message wait.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use hedgerow_base::{DeviceKey, Timestamp};
-use hedgerow_control::Control;
+use hedgerow_control::{Control, Sighting};
 use hedgerow_listen::server::now;
 use hedgerow_plane::{FirstDenial, Notices};
 use hedgerow_registry::KeyStorage;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 
+/// Notices written in one commit.
+const BATCH_MAX: usize = 512;
+/// How long notices gather before they are written.
+const GATHER: Duration = Duration::from_millis(50);
+/// Devices remembered as having connected since the start; of others the store is asked.
+const MET_MAX: usize = 100_000;
 /// Notices that wait to be written; more are dropped and counted.
 const WAITING_MAX: usize = 4096;
 
@@ -72,24 +82,44 @@ impl Notices for Queue {
 }
 
 impl Waiting {
-    /// Writes notices down until the data plane is gone.
+    /// Writes notices down until the data plane is gone: those of a moment together, in one commit.
     pub(super) async fn carry(mut self, control: Arc<Control>) {
-        while let Some(notice) = self.0.recv().await {
-            let written = match notice {
-                Notice::Connected(device, at) => {
-                    control.seen(device, at, true, "It connected over MQTT.").await
-                }
-                Notice::Disconnected(device, why, at) => {
-                    control.seen(device, at, false, &format!("Its connection ended: {why}.")).await
-                }
-                Notice::KeyStorage(device, storage, at) => {
-                    control.note_key_storage(device, at, storage).await
-                }
-                Notice::Denied(device, word, topic, at) => {
-                    control.denied(device, at, word, &topic).await
-                }
-            };
-            if let Err(failure) = written {
+        let mut met = BTreeSet::new();
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while self.0.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            sleep(GATHER).await;
+            while batch.len() < BATCH_MAX
+                && let Ok(more) = self.0.try_recv()
+            {
+                batch.push(more);
+            }
+            let mut sightings = Vec::with_capacity(batch.len());
+            let mut written = Ok(());
+            for notice in batch.drain(..) {
+                written = written.and(match notice {
+                    Notice::Connected(device, at) => {
+                        let may_be_first = met.len() < MET_MAX && met.insert(device);
+                        let may_be_first = may_be_first || !met.contains(&device);
+                        let how = "It connected over MQTT.".into();
+                        let is_connected = true;
+                        sightings.push(Sighting { device, at, is_connected, may_be_first, how });
+                        Ok(())
+                    }
+                    Notice::Disconnected(device, why, at) => {
+                        let how = format!("Its connection ended: {why}.");
+                        let (is_connected, may_be_first) = (false, false);
+                        sightings.push(Sighting { device, at, is_connected, may_be_first, how });
+                        Ok(())
+                    }
+                    Notice::Denied(device, word, topic, at) => {
+                        control.denied(device, at, word, &topic).await
+                    }
+                    Notice::KeyStorage(device, storage, at) => {
+                        control.note_key_storage(device, at, storage).await
+                    }
+                });
+            }
+            if let Err(failure) = written.and(control.seen(&sightings).await) {
                 tracing::warn!(%failure, "what a device did could not be written down");
             }
         }
