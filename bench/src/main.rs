@@ -4,8 +4,9 @@
 //! subscriber, 64-byte payload, 3.1.1; one message a write, and sixteen.
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
-//! `hedgerow-bench ingest [--devices N] [--readings N] [--rounds R] [--only json|cbor]`: SenML packs at
-//! QoS 1 with mutual TLS, until they are stored; and what they take on disk when they are sealed.
+//! `hedgerow-bench ingest [--devices N] [--readings N] [--rate N] [--rounds R] [--only json|cbor]`: SenML
+//! packs at QoS 1 with mutual TLS, until they are stored, as fast as it goes or so many readings a second;
+//! and what they take on disk when they are sealed.
 //!
 //! `hedgerow` is the whole hub, where it was built beside this program; `driver` is its MQTT driver behind
 //! a gate that lets everybody do everything. The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
@@ -47,6 +48,7 @@ struct Options {
     connections: u32,
     devices: usize,
     readings: usize,
+    rate: Option<f64>,
     only: Option<String>,
 }
 
@@ -86,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest [--seconds S] [--rounds R] \
-    [--connections N] [--devices N] [--readings N] [--only SERVER|FORMAT]";
+    [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -95,6 +97,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         connections: 5_000,
         devices: 100,
         readings: 4_100_000,
+        rate: None,
         only: None,
     };
     while let Some(name) = arguments.next() {
@@ -105,6 +108,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--connections" => options.connections = value.parse()?,
             "--devices" => options.devices = value.parse()?,
             "--readings" => options.readings = value.parse()?,
+            "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
         }

@@ -22,6 +22,9 @@ pub(crate) const WINDOW: usize = 4;
 /// How long nothing may be acknowledged.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often the clock is looked at when nothing else happens.
+const PACE: Duration = Duration::from_millis(1);
+
 /// The first byte of a PUBACK.
 const PUBACK: u8 = 0x40;
 
@@ -64,29 +67,53 @@ impl Fleet {
         Ok(Self { links, poll })
     }
 
-    /// Sends all packs, each device its own; the seconds until the last acknowledgement.
-    pub(crate) fn publish(&mut self, packs: &[Vec<u8>]) -> Result<f64, Box<dyn Error>> {
+    /// Sends all packs, each device its own, at most `rate` a second in all; the seconds until the last
+    /// acknowledgement.
+    pub(crate) fn publish(
+        &mut self,
+        packs: &[Vec<u8>],
+        rate: Option<f64>,
+    ) -> Result<f64, Box<dyn Error>> {
         let devices = self.links.len();
-        let begun = Instant::now();
-        let mut stored = 0;
-        for (number, link) in self.links.iter_mut().enumerate() {
-            stored += link.turn(packs, number, devices)?;
-        }
+        let (begun, mut last) = (Instant::now(), Instant::now());
+        let (mut stored, mut turned) = (0, 0);
         let mut events = Events::with_capacity(devices);
         while stored < packs.len() {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
-                return Err(format!("only {stored} of {} packs were stored", packs.len()).into());
+            let due = due(packs, rate, begun.elapsed());
+            let before = stored;
+            if due.len() > turned {
+                turned = due.len();
+                for (number, link) in self.links.iter_mut().enumerate() {
+                    stored += link.turn(due, number, devices)?;
+                }
             }
+            self.poll.poll(&mut events, Some(PACE))?;
             for event in &events {
                 let Token(number) = event.token();
                 if let Some(link) = self.links.get_mut(number) {
-                    stored += link.turn(packs, number, devices)?;
+                    stored += link.turn(due, number, devices)?;
                 }
+            }
+            if stored > before {
+                last = Instant::now();
+            } else if last.elapsed() > PATIENCE {
+                return Err(format!("only {stored} of {} packs were stored", packs.len()).into());
             }
         }
         Ok(begun.elapsed().as_secs_f64())
     }
+}
+
+/// The packs that may have been sent by now.
+fn due(packs: &[Vec<u8>], rate: Option<f64>, elapsed: Duration) -> &[Vec<u8>] {
+    let Some(rate) = rate else { return packs };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count that is cut off at the packs there are"
+    )]
+    let count = (elapsed.as_secs_f64() * rate) as usize;
+    packs.get(..count).unwrap_or(packs)
 }
 
 impl Link {

@@ -83,10 +83,12 @@ impl Table {
             let used = local::measure(what, format, devices, options.readings, start)?;
             row.add(used, readings);
         }
-        let driver = driver(authority, devices, &packs)?;
+        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
+        let rate = options.rate.map(|rate| rate / READINGS_A_PACK as f64);
+        let driver = driver(authority, devices, &packs, rate)?;
         self.driver.add(driver, readings);
         let own = Cpu::of("self")?;
-        let (used, directory) = hub(devices, &packs)?;
+        let (used, directory) = hub(devices, &packs, rate)?;
         self.generator.push(per_million(Cpu::of("self")?.since(own).total(), readings));
         self.hub.add(used, readings);
         self.beyond.add((used.0 - driver.0, used.1), readings);
@@ -142,6 +144,7 @@ fn driver(
     authority: &Authority,
     devices: usize,
     packs: &[Vec<u8>],
+    rate: Option<f64>,
 ) -> Result<local::Used, Box<dyn Error>> {
     let address = free_address()?;
     let server = start_other_tls("driver", address, authority)?;
@@ -150,13 +153,14 @@ fn driver(
         .map(|number| Publisher { identity, root, topic: format!("things/{number:026}/telemetry") })
         .collect();
     let fleet = Fleet::connect(address, &publishers)?;
-    publish(&server, fleet, packs)
+    publish(&server, fleet, packs, rate)
 }
 
 /// The whole hub; also its directory, after it was stopped.
 fn hub(
     devices: usize,
     packs: &[Vec<u8>],
+    rate: Option<f64>,
 ) -> Result<(local::Used, std::path::PathBuf), Box<dyn Error>> {
     let hub = Hub::start(None)?;
     let enrolled: Vec<Device> =
@@ -170,7 +174,7 @@ fn hub(
         })
         .collect();
     let fleet = Fleet::connect(hub.mqtts, &publishers)?;
-    let used = publish(&hub.server, fleet, packs)?;
+    let used = publish(&hub.server, fleet, packs, rate)?;
     Ok((used, hub.server.stop()?.ok_or("a hub without a directory")?))
 }
 
@@ -178,9 +182,10 @@ fn publish(
     server: &Server,
     mut fleet: Fleet,
     packs: &[Vec<u8>],
+    rate: Option<f64>,
 ) -> Result<local::Used, Box<dyn Error>> {
     let before = server.cpu()?;
-    let seconds = fleet.publish(packs)?;
+    let seconds = fleet.publish(packs, rate)?;
     thread::sleep(SETTLE);
     Ok((server.cpu()?.since(before).total(), seconds))
 }
