@@ -4,6 +4,9 @@
 //! subscriber, 64-byte payload, 3.1.1; one message a write, and sixteen.
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
+//! `hedgerow-bench ingest [--devices N] [--readings N] [--rate N] [--rounds R] [--only json|cbor]`: SenML
+//! packs at QoS 1 with mutual TLS, until they are stored, as fast as it goes or so many readings a second;
+//! and what they take on disk when they are sealed.
 //!
 //! `hedgerow` is the whole hub, where it was built beside this program; `driver` is its MQTT driver behind
 //! a gate that lets everybody do everything. The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
@@ -11,6 +14,8 @@
 mod driver;
 mod floor;
 mod generator;
+mod hub;
+mod ingest;
 mod process;
 mod tls;
 
@@ -26,6 +31,7 @@ use std::{
 };
 
 use generator::{Generator, Load, Seen};
+use hub::Hub;
 use process::{Cpu, GENERATOR_CORE, Server, free_address};
 use tls::{Authority, Clients};
 
@@ -40,6 +46,9 @@ struct Options {
     seconds: u64,
     rounds: u64,
     connections: u32,
+    devices: usize,
+    readings: usize,
+    rate: Option<f64>,
     only: Option<String>,
 }
 
@@ -69,24 +78,37 @@ fn main() -> Result<(), Box<dyn Error>> {
             driver::serve(&arguments.next().ok_or(USAGE)?, arguments.next().as_deref())
         }
         Some("serve-floor") => floor::serve(&arguments.next().ok_or(USAGE)?),
+        Some("store-packs") => ingest::local::store(&arguments.collect::<Vec<_>>()),
         Some("mqtt") => mqtt(&options(arguments)?),
         Some("idle") => idle(&options(arguments)?),
         Some("connect") => connect(&options(arguments)?),
+        Some("ingest") => ingest::run(&options(arguments)?),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect \
-    [--seconds S] [--rounds R] [--connections N] [--only SERVER]";
+const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest [--seconds S] [--rounds R] \
+    [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { seconds: 4, rounds: 3, connections: 5_000, only: None };
+    let mut options = Options {
+        seconds: 4,
+        rounds: 3,
+        connections: 5_000,
+        devices: 100,
+        readings: 4_100_000,
+        rate: None,
+        only: None,
+    };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
         match name.as_str() {
             "--seconds" => options.seconds = value.parse()?,
             "--rounds" => options.rounds = value.parse()?,
             "--connections" => options.connections = value.parse()?,
+            "--devices" => options.devices = value.parse()?,
+            "--readings" => options.readings = value.parse()?,
+            "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
         }
@@ -98,42 +120,28 @@ fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     let at = address.to_string();
     let own = env::current_exe()?;
     match name {
-        "hedgerow" => hub(&own.with_file_name("hedgerow"), &at, address),
+        "hedgerow" => Ok(Hub::start(Some(address))?.server),
         "driver" => Server::start(&own, &["serve-driver", &at], address),
         "floor" => Server::start(&own, &["serve-floor", &at], address),
         _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
     }
 }
 
-/// The product, as its users start it, with a data directory that goes with it.
-fn hub(program: &Path, at: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
-    let directory = env::temp_dir().join(format!("hedgerow-bench-hub-{}", address.port()));
-    fs::create_dir_all(&directory)?;
-    let (data, seal) = (directory.join("data"), directory.join("seal"));
-    let (data, seal) = (data.to_string_lossy(), seal.to_string_lossy());
-    let any = "127.0.0.1:0";
-    let arguments = [
-        "--data",
-        &data,
-        "up",
-        "--seal-file",
-        &seal,
-        "--https",
-        any,
-        "--devices",
-        any,
-        "--mqtts",
-        any,
-        "--local",
-        any,
-        "--insecure-mqtt",
-        at,
-    ];
-    Ok(Server::start(program, &arguments, address)?.with_directory(directory))
+/// As [`start`], with mutual TLS, and the clients that it takes: the hub one device under many client ids.
+fn start_tls(
+    name: &str,
+    authority: &Authority,
+) -> Result<(Server, SocketAddr, Clients), Box<dyn Error>> {
+    if name == "hedgerow" {
+        let hub = Hub::start(None)?;
+        let device = hub.enrol(0)?;
+        return Ok((hub.server, hub.mqtts, Clients::of(device.root, &device.identity)?));
+    }
+    let address = free_address()?;
+    Ok((start_other_tls(name, address, authority)?, address, authority.clients()?))
 }
 
-/// As [`start`], with mutual TLS.
-fn start_tls(
+fn start_other_tls(
     name: &str,
     address: SocketAddr,
     authority: &Authority,
@@ -178,7 +186,7 @@ fn pin() -> Result<(), Box<dyn Error>> {
 
 const SERVERS: [&str; 4] = ["mosquitto", "hedgerow", "driver", "floor"];
 
-const TLS_SERVERS: [&str; 2] = ["mosquitto", "driver"];
+const TLS_SERVERS: [&str; 3] = ["mosquitto", "hedgerow", "driver"];
 
 fn chosen<'a>(names: &'a [&'a str], options: &'a Options) -> impl Iterator<Item = &'a str> {
     let only = options.only.as_deref();
@@ -188,12 +196,10 @@ fn chosen<'a>(names: &'a [&'a str], options: &'a Options) -> impl Iterator<Item 
 fn idle(options: &Options) -> Result<(), Box<dyn Error>> {
     pin()?;
     let authority = Authority::new()?;
-    let clients = authority.clients()?;
     println!("resident memory of {} idle connections with mutual TLS 1.3", options.connections);
     println!("server        KiB each    KiB before    KiB after");
     for name in chosen(&TLS_SERVERS, options) {
-        let address = free_address()?;
-        let server = start_tls(name, address, &authority)?;
+        let (server, address, clients) = start_tls(name, &authority)?;
         let before = server.resident_kib()?;
         let open = (0..options.connections)
             .map(|number| clients.open(address, number))
@@ -211,14 +217,12 @@ fn idle(options: &Options) -> Result<(), Box<dyn Error>> {
 fn connect(options: &Options) -> Result<(), Box<dyn Error>> {
     pin()?;
     let authority = Authority::new()?;
-    let clients = authority.clients()?;
     println!("CPU of a connect with mutual TLS 1.3, CONNACK and DISCONNECT included");
     println!("server       µs each    user  system    generator µs    connects");
     for name in chosen(&TLS_SERVERS, options) {
         let (mut used, mut own, mut count) = ((0.0, 0.0), 0.0, 0u32);
         for _ in 0..options.rounds {
-            let address = free_address()?;
-            let server = start_tls(name, address, &authority)?;
+            let (server, address, clients) = start_tls(name, &authority)?;
             let (before, own_before) = (server.cpu()?, Cpu::of("self")?);
             let begun = Instant::now();
             while begun.elapsed() < Duration::from_secs(options.seconds) {

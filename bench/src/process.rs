@@ -63,6 +63,21 @@ impl Server {
         Ok(number.ok_or("no VmRSS")?.parse()?)
     }
 
+    /// Asks it to stop, and waits until it has; its directory stays.
+    pub(crate) fn stop(mut self) -> Result<Option<PathBuf>, Box<dyn Error>> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let status = self.child.wait()?;
+        if status.success() {
+            Ok(self.directory.take())
+        } else {
+            Err("it did not stop well".into())
+        }
+    }
+
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     pub(crate) fn cpu(&self) -> Result<Cpu, Box<dyn Error>> {
         Cpu::of(&self.child.id().to_string())
     }

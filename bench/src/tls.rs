@@ -77,9 +77,19 @@ impl Authority {
         &self.directory
     }
 
+    /// The root certificate, in DER.
+    pub(crate) fn root(&self) -> &[u8] {
+        &self.root
+    }
+
+    /// Who the clients of this run are.
+    pub(crate) const fn client(&self) -> &Identity {
+        &self.client
+    }
+
     /// What the clients of this run have in common.
     pub(crate) fn clients(&self) -> Result<Clients, Box<dyn Error>> {
-        Ok(Clients { config: config(Trust::Root(self.root.clone()), Some(&self.client))? })
+        Clients::of(self.root.clone(), &self.client)
     }
 }
 
@@ -94,7 +104,12 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// A connection that the server has accepted.
+    /// Clients that all are `identity`, and trust `root`.
+    pub(crate) fn of(root: Vec<u8>, identity: &Identity) -> Result<Self, Box<dyn Error>> {
+        Ok(Self { config: config(Trust::Root(root), Some(identity))? })
+    }
+
+    /// A connection of 3.1.1 that the server has accepted.
     pub(crate) fn open(&self, address: SocketAddr, number: u32) -> Result<Stream, Box<dyn Error>> {
         let mut stream = connect("127.0.0.1", address.port(), &self.config)?;
         let mut bytes = Vec::new();
