@@ -22,6 +22,10 @@ pub const TICK_SECONDS: u64 = 30;
 /// Milliseconds to wait after a commit that failed: first, and doubled up to the last.
 pub const RETRY_MS: (u64, u64) = (50, 1000);
 
+/// Milliseconds between the end of a commit and the next, for readings to gather: what is added to an
+/// acknowledgement's way at most.
+pub const GATHER_MS: u64 = 2;
+
 /// Chunks deleted in one transaction.
 pub const DELETED_PER_TURN: i64 = 1000;
 

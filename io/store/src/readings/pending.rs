@@ -37,6 +37,11 @@ impl Pending {
         Ok((Ticket(self.taken + 1), was_empty))
     }
 
+    /// Whether nothing waits.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Everything that waits; `spare` is used for what comes next.
     pub(super) fn take(&mut self, spare: Vec<u8>) -> Option<Group> {
         if self.count == 0 {

@@ -517,3 +517,19 @@ async fn many_series_are_sealed_a_part_in_each_turn() {
     }
     assert_eq!(read(&store, device(1), "p256").await.len(), 1024);
 }
+
+#[tokio::test]
+async fn commits_leave_each_other_time_to_gather() {
+    const COMMITS: u32 = 40;
+    let house = House::new();
+    let store = house.open().await;
+    let cpu = store.series(device(1), &specs())[0];
+    let begun = std::time::Instant::now();
+    for second in 0..i64::from(COMMITS) {
+        keep(&store, cpu, &numbers(second..second + 1)).await;
+    }
+    // The least that the pauses between them take; how long commits take does not matter.
+    let pauses = Duration::from_millis(limits::GATHER_MS) * (COMMITS - 1);
+    assert!(begun.elapsed() >= pauses, "{:?} for {COMMITS} commits", begun.elapsed());
+    assert_eq!(read(&store, device(1), "cpu").await, expected(0..i64::from(COMMITS)));
+}

@@ -6,7 +6,7 @@ use hedgerow_telemetry::{DeviceKey, Readings, SeriesId};
 use sqlx::{Connection, SqliteConnection};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval_at, sleep},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     cipher::SealKey,
     error::{ReadingsError, While},
     journal::{self, JournalKey},
-    limits::{RETRY_MS, TICK_SECONDS},
+    limits::{GATHER_MS, RETRY_MS, TICK_SECONDS},
     pending::Group,
     sealing::Pages,
 };
@@ -28,6 +28,8 @@ pub(super) struct Writer {
     pub(super) last_row: i64,
     pub(super) journal_bytes: usize,
     retry_ms: u64,
+    /// When the last commit ended.
+    committed: Instant,
 }
 
 impl Writer {
@@ -55,6 +57,7 @@ impl Writer {
             last_row: replayed.last,
             journal_bytes: replayed.bytes,
             retry_ms: RETRY_MS.0,
+            committed: Instant::now(),
         })
     }
 
@@ -81,12 +84,23 @@ impl Writer {
         }
     }
 
+    /// After a commit a moment ago, lets more readings join the next one: a commit costs what hundreds of
+    /// readings do. One that comes alone is not delayed.
+    async fn gather(&mut self) {
+        sleep_until(self.committed + Duration::from_millis(GATHER_MS)).await;
+    }
+
     /// Commits, and seals what became full, until nothing waits.
     async fn drain(&mut self, spare: &mut Vec<u8>) {
         loop {
+            if self.shared.pending().is_empty() {
+                return;
+            }
+            self.gather().await;
             let group = self.shared.pending().take(core::mem::take(spare));
             let Some(mut group) = group else { return };
             let committed = self.commit(&group).await;
+            self.committed = Instant::now();
             self.settle(&group, committed).await;
             group.bytes.clear();
             *spare = group.bytes;
