@@ -1,7 +1,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Done, hub::Hub, show};
+use super::{
+    Done,
+    hub::Hub,
+    show::{self, out},
+};
 
 /// The audit log.
 #[derive(Debug, Subcommand)]
@@ -69,14 +73,14 @@ fn verify(found: &Value, json: bool) -> Done {
     } else {
         let (records, checkpoints) =
             (show::text(found, "records"), show::text(found, "checkpoints"));
-        println!("{records} records read, {checkpoints} signed checkpoints found again");
+        out!("{records} records read, {checkpoints} signed checkpoints found again");
         for problem in found.get("problems").and_then(Value::as_array).into_iter().flatten() {
-            println!("  {}", problem.as_str().unwrap_or_default());
+            out!("  {}", problem.as_str().unwrap_or_default());
         }
     }
     if found.get("sound") == Some(&Value::Bool(true)) {
         if !json {
-            println!("the log is sound");
+            out!("the log is sound");
         }
         return Ok(());
     }

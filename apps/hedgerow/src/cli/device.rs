@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Done,
     hub::{Hub, escaped},
-    show,
+    show::{self, out},
 };
 
 /// Devices.
@@ -120,7 +120,7 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
             let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));
             hub.command(&path, &json!({}))?;
             if !json {
-                println!("the device was asked; its answer will be stored as result/{action}");
+                out!("the device was asked; its answer will be stored as result/{action}");
             }
         }
         Device::Quarantine(word) => say(hub, json, &word, "quarantine")?,
@@ -135,7 +135,7 @@ fn list(found: &Value, json: bool) {
     if json {
         show::json(found);
     } else if show::items(found).next().is_none() {
-        println!("no device fits; make a code for one with `hedgerow device claim --name NAME`");
+        out!("no device fits; make a code for one with `hedgerow device claim --name NAME`");
     } else {
         show::table(
             found,
@@ -171,14 +171,14 @@ fn show_one(hub: &Hub, id: &str, json: bool) -> Done {
         ("connected", "connected"),
         ("last seen", "last_seen"),
     ] {
-        println!("{label:18} {}", show::text(&device, name));
+        out!("{label:18} {}", show::text(&device, name));
     }
-    println!("\nnewest readings");
+    out!("\nnewest readings");
     let values = hub.get(&format!("/devices/{id}/values"), &[])?;
     let columns =
         [("PROPERTY", "property"), ("VALUE", "value"), ("UNIT", "unit"), ("AT", "timestamp")];
     show::table(&values, &columns);
-    println!("\nwhat happened");
+    out!("\nwhat happened");
     let timeline = hub.get(&format!("/devices/{id}/timeline"), &[("limit", "10".into())])?;
     show::table(&timeline, &[("AT", "at"), ("WHAT", "kind"), ("", "detail")]);
     Ok(())
@@ -190,13 +190,13 @@ fn claimed(made: &Value, json: bool) -> Done {
         return Ok(());
     }
     let (code, url) = (show::text(made, "code"), show::text(made, "url"));
-    println!("On the device, until {}:\n", show::text(made, "claim.expires"));
-    println!("  hedgerow-agent enroll --hub {url} --claim {code}\n");
-    println!("{}", QrCode::new(code.as_bytes())?.render::<Dense1x2>().build());
-    println!("With curl instead (docs/guide/enrol-with-curl.md):");
-    println!("  password     {}", show::text(made, "password"));
-    println!("  fingerprint  {}", show::text(made, "hub"));
-    println!("\nThe code works once and is not shown again.");
+    out!("On the device, until {}:\n", show::text(made, "claim.expires"));
+    out!("  hedgerow-agent enroll --hub {url} --claim {code}\n");
+    out!("{}", QrCode::new(code.as_bytes())?.render::<Dense1x2>().build());
+    out!("With curl instead (docs/guide/enrol-with-curl.md):");
+    out!("  password     {}", show::text(made, "password"));
+    out!("  fingerprint  {}", show::text(made, "hub"));
+    out!("\nThe code works once and is not shown again.");
     Ok(())
 }
 
@@ -207,7 +207,7 @@ fn say(hub: &Hub, json: bool, word: &Word, verb: &str) -> Done {
         show::json(&device);
         return Ok(());
     }
-    println!(
+    out!(
         "{} is {}, standing {}",
         show::text(&device, "name"),
         show::text(&device, "state"),

@@ -1,7 +1,27 @@
 //! Showing answers: JSON as it came, or a table for people.
 
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use serde_json::Value;
+
+/// Prints a line, as `println!` does; when nobody reads any more (`| head`), ends without a word.
+macro_rules! out {
+    ($($words:tt)*) => { $crate::cli::show::line(format_args!($($words)*)) };
+}
+pub(crate) use out;
+
+/// The function behind [`out!`].
+pub(crate) fn line(words: fmt::Arguments<'_>) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{words}") {
+        // 141 is what a program that was ended by SIGPIPE gives.
+        let is_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        std::process::exit(if is_pipe { 141 } else { 1 });
+    }
+}
 
 /// A member as people read it: text without quotes, nothing as a hyphen.
 pub(crate) fn text(value: &Value, name: &str) -> String {
@@ -21,7 +41,7 @@ pub(crate) fn items(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// Prints JSON, indented.
 pub(crate) fn json(value: &Value) {
-    println!("{value:#}");
+    out!("{value:#}");
 }
 
 /// Prints the items of a list: a heading and a member for each column.
@@ -32,8 +52,8 @@ pub(crate) fn table(list: &Value, columns: &[(&str, &str)]) {
     for item in items(list) {
         table.add_row(columns.iter().map(|(_, name)| text(item, name)));
     }
-    println!("{table}");
+    out!("{table}");
     if list.get("next").is_some_and(|next| !next.is_null()) {
-        println!("(there is more: --json shows where the next page begins)");
+        out!("(there is more: --json shows where the next page begins)");
     }
 }

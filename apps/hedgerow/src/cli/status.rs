@@ -1,6 +1,10 @@
 use serde_json::Value;
 
-use super::{Done, hub::Hub, show};
+use super::{
+    Done,
+    hub::Hub,
+    show::{self, out},
+};
 
 pub(crate) fn run(hub: &Hub, json: bool) -> Done {
     let status = hub.get("/status", &[])?;
@@ -8,7 +12,7 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
         show::json(&status);
         return Ok(());
     }
-    println!("hub {} is up", show::text(&status, "version"));
+    out!("hub {} is up", show::text(&status, "version"));
     for (label, name) in [
         ("devices", "devices"),
         ("connected", "connected"),
@@ -18,14 +22,14 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
         ("devices publish to", "mqtts"),
         ("fingerprint", "fingerprint"),
     ] {
-        println!("  {label:20} {}", show::text(&status, name));
+        out!("  {label:20} {}", show::text(&status, name));
     }
     let refusals = status.get("refusals").and_then(Value::as_object);
     for (kind, count) in refusals.into_iter().flatten() {
-        println!("  refused: {kind:11} {count}");
+        out!("  refused: {kind:11} {count}");
     }
     if let Some(warning) = status.get("warning").and_then(Value::as_str) {
-        println!("\nWARNING: {warning}");
+        out!("\nWARNING: {warning}");
     }
     Ok(())
 }

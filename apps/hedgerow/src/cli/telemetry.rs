@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Done,
     hub::{Hub, escaped},
-    show,
+    show::{self, out},
 };
 
 /// Readings.
@@ -75,12 +75,12 @@ pub(crate) fn watch(hub: &Hub, json: bool, watch: &Watch) -> Done {
         let line = line?;
         let Some(data) = line.strip_prefix("data:") else { continue };
         if json {
-            println!("{}", data.trim());
+            out!("{}", data.trim());
             continue;
         }
         let reading: Value = serde_json::from_str(data)?;
         let (at, property) = (show::text(&reading, "timestamp"), show::text(&reading, "property"));
-        println!("{at}  {property:32} {}", show::text(&reading, "value"));
+        out!("{at}  {property:32} {}", show::text(&reading, "value"));
     }
     Ok(())
 }

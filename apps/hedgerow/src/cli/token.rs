@@ -1,7 +1,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Done, hub::Hub, show};
+use super::{
+    Done,
+    hub::Hub,
+    show::{self, out},
+};
 
 /// Tokens.
 #[derive(Debug, Subcommand)]
@@ -42,7 +46,7 @@ pub(crate) fn run(hub: &Hub, json: bool, token: Token) -> Done {
             if json {
                 show::json(&made);
             } else {
-                println!("{}", show::text(&made, "secret"));
+                out!("{}", show::text(&made, "secret"));
                 eprintln!(
                     "it works until {} and is not shown again",
                     show::text(&made, "token.expires")
