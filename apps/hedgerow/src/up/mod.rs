@@ -16,7 +16,7 @@ mod notices;
 mod seal;
 mod voice;
 
-use std::path::PathBuf;
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,7 +38,8 @@ fn log() {
 }
 
 async fn serve(data: PathBuf, up: Up) -> Result<(), Problem> {
-    std::fs::create_dir_all(&data)?;
+    // Password hashes and readings are nobody else's.
+    DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
     let sealing = seal::find(&data, &up)?;
     eprintln!("keys are sealed with {}", sealing.source());
     let hub = hub::Hub::open(&data, sealing, &up).await?;
