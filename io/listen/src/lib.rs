@@ -14,16 +14,28 @@ pub mod limits;
 #[cfg(feature = "server")]
 pub mod server;
 mod spki;
+#[cfg(feature = "server")]
+mod stream;
 
 pub use identity::{HandshakeKey, Identity};
 pub use spki::certificate_key;
+#[cfg(feature = "server")]
+pub use stream::TlsStream;
 
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{
+    CipherSuite, SupportedCipherSuite,
+    crypto::{CryptoProvider, aws_lc_rs},
+};
 
-/// The one cryptographic provider of the product.
+/// The one cryptographic provider of the product. AES-128 comes first: its key schedule runs on SHA-256,
+/// which processors have instructions for.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    let mut provider = aws_lc_rs::default_provider();
+    let is_first =
+        |suite: &SupportedCipherSuite| suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(|suite| !is_first(suite));
+    Arc::new(provider)
 }

@@ -14,3 +14,8 @@ pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the door stays shut after the system refused to give another socket.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that all TLS connections of a thread read into and encrypt into, one after the other. The longest
+/// handshake message of rustls (64 KiB) fits beside a read.
+pub const SHARED_BYTES: usize = 128 * 1024;
+/// Bytes of plaintext that are encrypted at once.
+pub const PLAIN_BYTES_A_WRITE: usize = 64 * 1024;

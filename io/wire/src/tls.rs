@@ -1,8 +1,10 @@
 use hedgerow_base::TenantId;
-use hedgerow_listen::server::{Handshakes, peer};
+use hedgerow_listen::{
+    TlsStream,
+    server::{Handshakes, peer},
+};
 use hedgerow_policy::Peer;
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use crate::Door;
 
@@ -23,11 +25,11 @@ impl TlsDoor {
 }
 
 impl Door for TlsDoor {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = TlsStream;
 
     async fn open(&self, tcp: TcpStream) -> Result<(Self::Stream, Peer), &'static str> {
-        let stream = self.handshakes.shake(tcp).await.map_err(|_| "handshake-failed")?;
-        let peer = peer(stream.get_ref().1, self.tenant).ok_or("no-device-in-certificate")?;
+        let stream = self.handshakes.shake_lean(tcp).await.map_err(|_| "handshake-failed")?;
+        let peer = peer(stream.state(), self.tenant).ok_or("no-device-in-certificate")?;
         Ok((stream, peer))
     }
 }

@@ -16,6 +16,8 @@ use rcgen::{
 };
 use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
+mod lean;
+
 struct House {
     root: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
