@@ -1,5 +1,6 @@
 use std::{
     fs,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -18,31 +19,47 @@ pub struct RunningHub {
     child: Option<Child>,
     options: Vec<String>,
     ports: [u16; 4],
-    /// Mebibytes of a file system of its own for the data directory.
-    disk: Option<u32>,
+    disk: Disk,
 }
 
-/// The program that was built with the tests.
-fn program() -> PathBuf {
+/// What the data directory lies on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    /// The machine's own.
+    Own,
+    /// A file system of so many mebibytes.
+    Small(u32),
+    /// One that forgets what was not synced when the power is cut.
+    LosingPower,
+}
+
+/// What was built with the tests: the program, and what is laid under it.
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().find(|path| path.join("hedgerow").is_file());
-    profile.expect("`cargo build --workspace --bins` comes first").join("hedgerow")
+    let built = test.ancestors().map(|path| path.join(name)).find(|path| path.is_file());
+    built.unwrap_or_else(|| panic!("{name} was not built; `cargo xtask test` does it first"))
 }
 
 impl RunningHub {
     /// Starts a hub in an empty folder.
     #[must_use]
     pub fn start(options: &[&str]) -> Self {
-        Self::start_on(options, None)
+        Self::start_on(options, Disk::Own)
     }
 
     /// Starts a hub whose data directory is a small file system of its own (tmpfs in a mount namespace).
     #[must_use]
     pub fn start_on_small_disk(mebibytes: u32) -> Self {
-        Self::start_on(&[], Some(mebibytes))
+        Self::start_on(&[], Disk::Small(mebibytes))
     }
 
-    fn start_on(options: &[&str], disk: Option<u32>) -> Self {
+    /// Starts a hub whose every write is lost in [`cut_power`](Self::cut_power) unless it was synced.
+    #[must_use]
+    pub fn start_on_disk_losing_power() -> Self {
+        Self::start_on(&[], Disk::LosingPower)
+    }
+
+    fn start_on(options: &[&str], disk: Disk) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         let mut hub = Self { folder, child: None, options, ports: [0; 4], disk };
@@ -58,13 +75,13 @@ impl RunningHub {
     /// The data directory, as the test reaches it.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        match (&self.disk, &self.child) {
-            (Some(_), Some(child)) => {
+        match (self.disk, &self.child) {
+            (Disk::Small(_), Some(child)) => {
                 let inside = self.own_data();
                 let inside = inside.strip_prefix("/").unwrap();
                 PathBuf::from(format!("/proc/{}/root", child.id())).join(inside)
             }
-            (None, _) | (_, None) => self.own_data(),
+            (Disk::Own | Disk::LosingPower, _) | (Disk::Small(_), None) => self.own_data(),
         }
     }
 
@@ -83,14 +100,22 @@ impl RunningHub {
         };
         let _ = fs::remove_file(self.folder.path().join("out"));
         let mut command = match self.disk {
-            None => Command::new(program()),
-            Some(mebibytes) => {
+            Disk::Own => Command::new(built("hedgerow")),
+            Disk::LosingPower => {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(self.own_data()).unwrap();
+                let mut command = Command::new(built("hedgerow"));
+                command.env("LD_PRELOAD", built("libhedgerow_losing_power.so"));
+                command.env("LOSING_POWER_DATA", self.own_data());
+                command.env("LOSING_POWER_PLATTER", self.platter());
+                command
+            }
+            Disk::Small(mebibytes) => {
                 fs::create_dir_all(self.own_data()).unwrap();
                 let script =
                     format!("mount -t tmpfs -o size={mebibytes}m tmpfs \"$0\" && exec \"$@\"");
                 let mut command = Command::new("unshare");
                 command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
-                command.arg(self.own_data()).arg(program());
+                command.arg(self.own_data()).arg(built("hedgerow"));
                 command
             }
         };
@@ -149,6 +174,20 @@ impl RunningHub {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    fn platter(&self) -> PathBuf {
+        self.folder.path().join("platter")
+    }
+
+    /// Ends it as the end of the machine's power does: what was not synced is gone.
+    pub fn cut_power(&mut self) {
+        assert!(self.disk == Disk::LosingPower, "the hub was started on another disk");
+        self.kill();
+        fs::remove_dir_all(self.own_data()).unwrap();
+        let copied =
+            Command::new("cp").arg("-a").arg(self.platter()).arg(self.own_data()).status().unwrap();
+        assert!(copied.success(), "the platter is read");
     }
 
     /// Where devices enrol.

@@ -19,6 +19,7 @@ pub(crate) fn run() -> Outcome {
     cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     // The programs first: whole-product tests start them.
     cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+    cargo(&["build", "--quiet", "-p", "hedgerow-losing-power"])?;
     cargo(&["test", "--quiet", "--workspace"])?;
     program("bash", &["tests/guide.sh"])?;
     program("bash", &["tests/agent.sh"])?;

@@ -1,4 +1,5 @@
-//! The hub is killed at random moments; nothing that it acknowledged is lost or stored twice.
+//! The hub is killed, or its power is cut, at random moments; nothing that it acknowledged is lost or stored
+//! twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +29,15 @@ impl Chance {
 
 #[test]
 fn nothing_acknowledged_is_lost_or_stored_twice_when_the_hub_is_killed() {
-    let mut hub = RunningHub::start(&[]);
+    endure(RunningHub::start(&[]), RunningHub::kill);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_stored_twice_when_the_power_is_cut() {
+    endure(RunningHub::start_on_disk_losing_power(), RunningHub::cut_power);
+}
+
+fn endure(mut hub: RunningHub, end: fn(&mut RunningHub)) {
     let mut device = TestDevice::enrolled(&hub, "counter");
     let mut chance = Chance(SEED);
     println!("seed {SEED}");
@@ -40,8 +49,8 @@ fn nothing_acknowledged_is_lost_or_stored_twice_when_the_hub_is_killed() {
     let mut again: Vec<u64> = Vec::new();
     for _ in 0..ROUNDS {
         assert_eq!(device.connect("counter", true).unwrap().0, 0);
-        let end = Instant::now() + Duration::from_millis(20 + chance.next(180));
-        while Instant::now() < end {
+        let until = Instant::now() + Duration::from_millis(20 + chance.next(180));
+        while Instant::now() < until {
             while device.room() > 0 {
                 let number = again.pop().unwrap_or_else(|| {
                     next += 1;
@@ -57,7 +66,7 @@ fn nothing_acknowledged_is_lost_or_stored_twice_when_the_hub_is_killed() {
                 acknowledged.insert(waiting.remove(&id).unwrap());
             }
         }
-        hub.kill();
+        end(&mut hub);
         // What was on its way still counts.
         while let Answer::Acknowledged(id, reason) = device.hear(Duration::from_millis(50)) {
             assert_eq!(reason, 0);
@@ -89,7 +98,7 @@ fn nothing_acknowledged_is_lost_or_stored_twice_when_the_hub_is_killed() {
         acknowledged.len()
     );
     println!(
-        "{ROUNDS} kills, {} readings acknowledged, {} stored, none lost",
+        "{ROUNDS} rounds, {} readings acknowledged, {} stored, none lost",
         acknowledged.len(),
         numbers.len()
     );
