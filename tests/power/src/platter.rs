@@ -64,9 +64,10 @@ pub(crate) fn synced(fd: i32) {
     let since = files.get_mut(&(metadata.dev(), metadata.ino()));
     let ranges = since.and_then(Option::as_mut).map(std::mem::take).unwrap_or_default();
     // Under the lock: two syncs of one file go to the platter one after the other.
-    copy(&path, &place, &ranges, &metadata).unwrap_or_else(|error| {
-        panic!("the platter can't take {}: {error}", path.display());
-    });
+    if let Err(error) = copy(&path, &place, &ranges, &metadata) {
+        eprintln!("the platter can't take {}: {error}", path.display());
+        std::process::abort();
+    }
 }
 
 fn copy(
