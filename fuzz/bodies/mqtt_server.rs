@@ -2,11 +2,14 @@
 //! a sequence of whole packets of its version. The first two bytes choose what the judge does.
 
 use hedgerow_base::Timestamp;
-use hedgerow_mqtt::{Event, Kept, Packet, PacketId, ReasonCode, Server, Settings, Split, split};
+use hedgerow_mqtt::{
+    DeliveryOptions, Event, Kept, Packet, Publish, QoS, ReasonCode, Server, Settings, Split, split,
+};
 
 const SETTINGS: Settings = Settings {
     packet_bytes_max: 4096,
     receive_maximum: 8,
+    topic_alias_max: 2,
     in_flight_max: 4,
     keep_alive_s_max: 100,
     session_expiry_s_max: 1000,
@@ -48,21 +51,23 @@ pub(super) fn run(bytes: &[u8]) {
                 server.accept(None, assigned, &mut out);
             }
             Event::Publish(message) => {
-                let kept = Kept::new(&message, now);
-                assert_eq!((kept.topic(), kept.payload()), (message.topic, message.payload));
-                server.deliver(&kept);
-                server.send(now, 8192, &mut out);
-                settle(&mut server, message.id, judge, &mut ticket, &mut out);
+                deliver(&mut server, &message, now, &mut out);
+                settle(&mut server, &message, judge, &mut ticket, &mut out);
+            }
+            Event::Aliased(aliased) => {
+                let message = aliased.message();
+                deliver(&mut server, &message, now, &mut out);
+                settle(&mut server, &message, judge, &mut ticket, &mut out);
             }
             Event::Subscribe(subscribe) => {
                 let verdict = if judge & 2 == 0 { Ok(()) } else { Err(ReasonCode::NOT_AUTHORIZED) };
-                server.subscribe(&subscribe, |_, _| verdict, &mut out);
+                server.subscribe(&subscribe, |_, _, _| verdict, &mut out);
             }
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), &mut out),
             Event::Acknowledged => {
                 server.send(now, 8192, &mut out);
             }
-            Event::Nothing | Event::Refused(_) => {}
+            Event::Nothing | Event::Refused(_) | Event::Repeated => {}
             Event::Closed(_) => break,
         }
         let session = server.session();
@@ -80,14 +85,28 @@ pub(super) fn run(bytes: &[u8]) {
     assert!(written.is_empty(), "the server writes whole packets");
 }
 
+/// Sends the client its own message back, in all the ways that there are.
+fn deliver(server: &mut Server, message: &Publish<'_>, now: Timestamp, out: &mut Vec<u8>) {
+    let kept = Kept::new(message, now);
+    assert_eq!((kept.topic(), kept.payload()), (message.topic, message.payload));
+    let identifiers = message.retain.then(|| [1, 268_435_455].into());
+    let options = DeliveryOptions { qos: message.qos, retain: message.retain, identifiers };
+    if message.qos == QoS::AtMostOnce {
+        server.send_kept_now(&kept, &options, now, out);
+    } else {
+        server.deliver(&kept, &options);
+        server.send(now, 8192, out);
+    }
+}
+
 fn settle(
     server: &mut Server,
-    id: Option<PacketId>,
+    message: &Publish<'_>,
     judge: &u8,
     ticket: &mut u64,
     out: &mut Vec<u8>,
 ) {
-    let Some(id) = id else { return };
+    let Some(id) = message.id.map(|id| (id, message.qos)) else { return };
     match judge >> 2 & 3 {
         0 => server.acknowledge(id, ReasonCode::SUCCESS, None, out),
         1 => server.acknowledge(id, ReasonCode::QUOTA_EXCEEDED, Some("less, or later"), out),

@@ -14,7 +14,9 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_mqtt::{Event, Frame, Publish, ReasonCode, Server, Split, Version, split};
+use hedgerow_mqtt::{
+    Event, Frame, Publish, ReasonCode, Server, Split, SubscriptionOptions, Version, split, topic,
+};
 use hedgerow_policy::Peer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -22,8 +24,8 @@ use crate::{
     counters::Place,
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal},
-    limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX},
-    link::Link,
+    limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
+    link::{Link, Replay, State},
     reasons,
     router::Route,
     shard::Shard,
@@ -192,7 +194,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             let event = state.server.receive(frame, now, &mut state.out);
             drop(guard);
             match event {
-                Event::Publish(message) => self.publish(frame, &message, now),
+                Event::Publish(message) => self.publish(Some(frame), &message, now),
+                Event::Aliased(aliased) => self.publish(None, &aliased.message(), now),
                 Event::Nothing | Event::Acknowledged => {}
                 event => self.other(event, now),
             }
@@ -201,7 +204,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 
     #[inline]
-    fn publish(&mut self, frame: Frame<'_>, message: &Publish<'_>, now: Timestamp) {
+    fn publish(&mut self, frame: Option<Frame<'_>>, message: &Publish<'_>, now: Timestamp) {
         let state = self.link.state.borrow();
         let Some(admitted) = &state.admitted else { return };
         let version = state.server.version();
@@ -218,7 +221,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         shard.counts.messages_in.add(1);
         if route {
             // A packet of QoS 0 without flags goes on as it came to clients of the same version.
-            let raw = (frame.first == 0x30).then_some((version, frame.bytes));
+            let raw = frame.filter(|frame| frame.first == 0x30).map(|frame| (version, frame.bytes));
+            shard.retain(message, now);
             let route = shard.route(message.topic, &mut self.memo);
             shard.hand_out(&route, Some(self.link.id), message, raw, now);
         }
@@ -231,10 +235,12 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             (Outcome::Done | Outcome::Pending(_), None) => return,
             (Outcome::Done, Some(id)) => {
                 let state = &mut *self.link.state.borrow_mut();
-                return state.server.acknowledge(id, ReasonCode::SUCCESS, None, &mut state.out);
+                let asked = (id, message.qos);
+                return state.server.acknowledge(asked, ReasonCode::SUCCESS, None, &mut state.out);
             }
             (Outcome::Pending(ticket), Some(id)) => {
-                self.link.state.borrow_mut().server.acknowledge_later(id, ticket.0);
+                let asked = (id, message.qos);
+                self.link.state.borrow_mut().server.acknowledge_later(asked, ticket.0);
                 return self.shard.unsettled(&self.link);
             }
             (Outcome::Refused(refusal), _) => refusal,
@@ -247,7 +253,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             return state.end(ReasonCode::UNSPECIFIED, "unavailable", refusal.fault, None);
         }
         let (reason, text) = (reasons::puback(refusal.fault), Some(&*refusal.reason));
-        state.server.acknowledge(id, reason, text, &mut state.out);
+        state.server.acknowledge((id, message.qos), reason, text, &mut state.out);
     }
 
     fn other(&mut self, event: Event<'_>, now: Timestamp) {
@@ -262,30 +268,41 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 }
             }
             Event::Subscribe(subscribe) => {
-                let state = &mut *link.state.borrow_mut();
-                let Some(admitted) = &state.admitted else { return };
+                let State { server, out, admitted, replays, .. } = &mut *link.state.borrow_mut();
+                let Some(admitted) = admitted else { return };
                 let mut router = shard.router.borrow_mut();
-                let judge = |filter: &str, options| {
+                let judge = |filter: &str, options: SubscriptionOptions, is_new| {
                     let refused = |refusal: Refusal| reasons::suback(refusal.fault);
-                    shard.gate.subscribe(admitted, filter).map_err(refused)?;
-                    router.add(filter, options, link, &shard.common.interest, shard.index);
+                    shard.gate.subscribe(admitted, topic::unshared(filter)).map_err(refused)?;
+                    router.add(filter, options, link, &shard.common.wanted, shard.index);
+                    let wants_retained = match options.retain_handling {
+                        0 => true,
+                        1 => is_new,
+                        _ => false,
+                    };
+                    if wants_retained && !topic::is_shared(filter) {
+                        replays.retain(|replay| *replay.filter != *filter);
+                        replays.push_back(Replay { filter: filter.into(), options, after: None });
+                    }
                     Ok(())
                 };
-                state.server.subscribe(&subscribe, judge, &mut state.out);
+                server.subscribe(&subscribe, judge, out);
             }
             Event::Unsubscribe(unsubscribe) => {
-                let state = &mut *link.state.borrow_mut();
+                let State { server, out, replays, .. } = &mut *link.state.borrow_mut();
                 let mut router = shard.router.borrow_mut();
                 let gone = |filter: &str| {
-                    router.remove(filter, link.id, &shard.common.interest, shard.index);
+                    replays.retain(|replay| *replay.filter != *filter);
+                    router.remove(filter, link.id, &shard.common.wanted, shard.index);
                 };
-                state.server.unsubscribe(&unsubscribe, gone, &mut state.out);
+                server.unsubscribe(&unsubscribe, gone, out);
             }
             Event::Refused(_) => shard.counts.messages_refused.add(1),
+            Event::Repeated => shard.unsettled(link),
             Event::Closed(closed) => {
                 link.state.borrow_mut().ended.get_or_insert(closed);
             }
-            Event::Nothing | Event::Acknowledged | Event::Publish(_) => {}
+            Event::Nothing | Event::Acknowledged | Event::Publish(_) | Event::Aliased(_) => {}
         }
     }
 
@@ -314,14 +331,22 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let shard = &self.shard;
         let mut guard = self.link.state.borrow_mut();
         let state = &mut *guard;
+        let mut pages = 0;
         loop {
+            if pages < REPLAYS_A_TURN_MAX && !state.replays.is_empty() {
+                pages += 1;
+                state.replay(shard, now);
+            }
             let dropped = state.server.send(now, OUT_BYTES_SOFT, &mut state.out);
             if dropped > 0 {
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
             }
             let bytes = state.out.get(state.written..).unwrap_or_default();
             if bytes.is_empty() {
-                break;
+                if state.replays.is_empty() || pages == REPLAYS_A_TURN_MAX {
+                    break;
+                }
+                continue;
             }
             let Poll::Ready(result) = Pin::new(&mut self.stream).poll_write(context, bytes) else {
                 if state.blocked_since.is_none() {
@@ -342,6 +367,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 state.out.clear();
                 state.written = 0;
             }
+        }
+        if state.wants_replay() {
+            // There is more; the others come first.
+            context.waker().wake_by_ref();
         }
         if state.out.capacity() > 0 {
             shard.give_back(std::mem::take(&mut state.out));

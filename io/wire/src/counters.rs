@@ -32,6 +32,7 @@ pub(crate) struct ShardCounts {
     pub(crate) dropped_queue_full: Count,
     pub(crate) dropped_too_large_or_expired: Count,
     pub(crate) dropped_not_allowed: Count,
+    pub(crate) not_retained: Count,
     pub(crate) writes: Count,
     pub(crate) reads: Count,
 }
@@ -51,12 +52,18 @@ pub struct Counters {
     pub messages_refused: u64,
     /// QoS 0 messages not sent because the reader is too slow.
     pub dropped_slow_reader: u64,
-    /// QoS 1 messages not kept because the session's queue is full.
+    /// Messages of QoS 1 and 2 not kept because the session's queue is full.
     pub dropped_queue_full: u64,
     /// Messages too large for their client, or expired while they waited.
     pub dropped_too_large_or_expired: u64,
     /// Messages not delivered because the session's standing narrowed.
     pub dropped_not_allowed: u64,
+    /// Messages delivered and not retained, because no room is left for them.
+    pub not_retained: u64,
+    /// Topics with a retained message now.
+    pub retained: usize,
+    /// Bytes of these messages.
+    pub retained_bytes: usize,
     /// Calls to write to a stream.
     pub writes: u64,
     /// Reads from a stream that gave something.
@@ -101,6 +108,9 @@ impl Ledger {
             dropped_queue_full: sum(|s| &s.dropped_queue_full),
             dropped_too_large_or_expired: sum(|s| &s.dropped_too_large_or_expired),
             dropped_not_allowed: sum(|s| &s.dropped_not_allowed),
+            not_retained: sum(|s| &s.not_retained),
+            retained: 0,
+            retained_bytes: 0,
             writes: sum(|s| &s.writes),
             reads: sum(|s| &s.reads),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -33,9 +33,11 @@ mod listen;
 mod mail;
 mod pace;
 mod reasons;
+mod retained;
 mod router;
 mod sessions;
 mod shard;
+mod shares;
 mod tls;
 mod voice;
 
@@ -62,9 +64,11 @@ pub use tls::TlsDoor;
 pub use voice::Voice;
 
 use counters::{Ledger, ShardCounts};
-use directory::{Directory, Interest};
+use directory::Directory;
 use mail::{Letter, Mailbox};
 use pace::Pace;
+use retained::Retained;
+use router::Wanted;
 use shard::{Common, Shard};
 
 /// How the driver is set up; the defaults are the constants in [`limits`].
@@ -123,7 +127,8 @@ impl<G: Gate> Wire<G> {
             settings,
             ledger: Arc::new(Ledger::new(settings.shards)),
             directory: Directory::default(),
-            interest: Interest::default(),
+            wanted: Wanted::default(),
+            retained: Retained::default(),
             mailboxes: (0..settings.shards).map(|_| Mailbox::default()).collect(),
         });
         let mut wire = Self { common, threads: Vec::new() };
@@ -196,7 +201,8 @@ impl<G: Gate> Wire<G> {
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.common.ledger.read()
+        let (retained, retained_bytes) = self.common.retained.size();
+        Counters { retained, retained_bytes, ..self.common.ledger.read() }
     }
 
     /// Says goodbye to all clients, gives them a moment, and ends the threads.

@@ -69,3 +69,18 @@ pub const PACE_US_MAX: u64 = 1_000;
 pub const PACE_TRIES: u32 = 8;
 /// See [`PACE_TRIES`].
 pub const PACE_REST_US: u64 = 1_000_000;
+
+/// Topics with a retained message; a message for one more is delivered and not retained.
+pub const RETAINED_MESSAGES_MAX: usize = 250_000;
+
+/// Bytes of topics, properties and payloads of retained messages.
+pub const RETAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Retained topics looked at in one go, while a subscriber waits and others have their turn after.
+pub const RETAINED_SCAN_MAX: usize = 2_048;
+
+/// Retained messages handed to a subscriber in one go.
+pub const RETAINED_PAGE: usize = 64;
+
+/// Pages of retained messages for one connection before the others get their turn.
+pub const REPLAYS_A_TURN_MAX: usize = 4;

@@ -1,8 +1,9 @@
-use std::{cell::RefCell, rc::Rc, sync::Arc, task::Waker};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, task::Waker};
 
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_mqtt::{
-    Closed, Delivery, Kept, KeptWill, Publish, ReasonCode, Server, Session, Version,
+    Closed, Delivery, DeliveryOptions, Kept, KeptWill, Publish, QoS, ReasonCode, Server, Session,
+    SubscriptionOptions, Version,
 };
 
 use crate::{
@@ -45,7 +46,16 @@ pub(crate) struct State<G: Gate> {
     pub(crate) blocked_since: Option<Timestamp>,
     pub(crate) away: Option<Box<Away>>,
     pub(crate) armed: Option<Timestamp>,
+    /// Subscriptions whose retained messages are on their way, the first in turn.
+    pub(crate) replays: VecDeque<Replay>,
     is_unsettled: bool,
+}
+
+/// The retained messages of a subscription, as far as they have been handed over.
+pub(crate) struct Replay {
+    pub(crate) filter: Box<str>,
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) after: Option<Box<str>>,
 }
 
 /// A session whose client is away.
@@ -102,6 +112,7 @@ impl<G: Gate> Link<G> {
             blocked_since: None,
             away: None,
             armed: None,
+            replays: VecDeque::new(),
             is_unsettled: false,
         };
         Rc::new(Self { id, state: RefCell::new(state) })
@@ -109,11 +120,19 @@ impl<G: Gate> Link<G> {
 
     /// Hands over a QoS 0 message, if the client is there and keeps up.
     #[inline]
-    pub(crate) fn hand_now(&self, shard: &Shard<G>, message: &mut Encoded<'_>) {
+    pub(crate) fn hand_now(
+        &self,
+        shard: &Shard<G>,
+        message: &mut Encoded<'_>,
+        options: &DeliveryOptions,
+    ) {
         let mut guard = self.state.borrow_mut();
         let state = &mut *guard;
         if !state.server.is_open() || !state.may_receive(shard, message.message.topic) {
             return;
+        }
+        if !state.server.takes_plain(options) {
+            return state.hand_own(shard, &message.message, options);
         }
         let bytes = message.bytes(state.server.version());
         if !state.server.takes(bytes.len()) {
@@ -130,26 +149,35 @@ impl<G: Gate> Link<G> {
         state.wake();
     }
 
-    /// Puts a QoS 1 message into the session, whether its client is there or away.
-    pub(crate) fn hand_kept(&self, shard: &Shard<G>, message: &Kept) {
+    /// Puts a message of QoS 1 or 2 into the session, whether its client is there or away; says whether
+    /// it was kept.
+    pub(crate) fn hand_kept(
+        &self,
+        shard: &Shard<G>,
+        message: &Kept,
+        options: &DeliveryOptions,
+    ) -> bool {
         let state = &mut *self.state.borrow_mut();
         if !state.may_receive(shard, message.topic()) {
-            return;
+            return false;
         }
         let mqtt = &shard.settings().mqtt;
         let kept = match &mut state.away {
-            Some(away) => {
-                away.session.enqueue(message, mqtt.queue_messages_max, mqtt.queue_bytes_max)
-            }
-            None => state.server.deliver(message) == Delivery::Kept,
+            Some(away) => away.session.enqueue(
+                message,
+                options,
+                mqtt.queue_messages_max,
+                mqtt.queue_bytes_max,
+            ),
+            None => state.server.deliver(message, options) == Delivery::Kept,
         };
         if !kept {
-            return shard.counts.dropped_queue_full.add(1);
-        }
-        if state.away.is_none() {
+            shard.counts.dropped_queue_full.add(1);
+        } else if state.away.is_none() {
             shard.counts.messages_out.add(1);
             state.wake();
         }
+        kept
     }
 
     /// Sends the acknowledgements whose tickets are stored; says whether some still wait.
@@ -169,7 +197,8 @@ impl<G: Gate> Link<G> {
         let before = state.server.unacknowledged();
         state.server.settle(outcome, &mut state.out);
         if failed {
-            // 3.1.1 has no word for it: without a PUBACK the client keeps the message and sends again.
+            // 3.1.1 has no word for it: without an answer the client keeps the message and sends again.
+            state.server.forget_tickets();
             let (reason, fault) = (ReasonCode::UNSPECIFIED, Fault::Unavailable);
             state.end(reason, "storage-failed", fault, None);
         }
@@ -235,6 +264,63 @@ impl<G: Gate> State<G> {
             shard.counts.dropped_not_allowed.add(1);
         }
         may
+    }
+
+    /// A QoS 0 message that this client gets in its own words.
+    #[cold]
+    fn hand_own(&mut self, shard: &Shard<G>, message: &Publish<'_>, options: &DeliveryOptions) {
+        if self.out.len() - self.written > shard.settings().out_bytes_max {
+            return shard.counts.dropped_slow_reader.add(1);
+        }
+        if self.out.capacity() == 0 {
+            self.out = shard.spare_buffer();
+        }
+        if self.server.send_now(message, options, None, &mut self.out) {
+            shard.counts.messages_out.add(1);
+            self.wake();
+        } else {
+            shard.counts.dropped_too_large_or_expired.add(1);
+        }
+    }
+
+    /// Whether retained messages are left, and there is room for some.
+    pub(crate) fn wants_replay(&self) -> bool {
+        !self.replays.is_empty()
+            && self.ended.is_none()
+            && self.out.len() - self.written < limits::OUT_BYTES_SOFT
+            && self.server.session().queued() < limits::RETAINED_PAGE
+    }
+
+    /// Hands over a page of retained messages, if there is room for it.
+    pub(crate) fn replay(&mut self, shard: &Shard<G>, now: Timestamp) {
+        if !self.wants_replay() {
+            return;
+        }
+        let Some(mut replay) = self.replays.pop_front() else { return };
+        let (filter, after) = (&*replay.filter, replay.after.as_deref());
+        let page = shard.common.retained.page(filter, after, limits::RETAINED_PAGE, now);
+        let identifiers = replay.options.identifier.map(|one| Arc::from([one.get()]));
+        for (kept, qos) in &page.messages {
+            if !self.may_receive(shard, kept.topic()) {
+                continue;
+            }
+            let qos = (*qos).min(replay.options.qos);
+            let options = DeliveryOptions { qos, retain: true, identifiers: identifiers.clone() };
+            let sent = match qos {
+                QoS::AtMostOnce => self.server.send_kept_now(kept, &options, now, &mut self.out),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                    self.server.deliver(kept, &options) == Delivery::Kept
+                }
+            };
+            match sent {
+                true => shard.counts.messages_out.add(1),
+                false => shard.counts.dropped_too_large_or_expired.add(1),
+            }
+        }
+        if let Some(last) = page.last {
+            replay.after = Some(last);
+            self.replays.push_front(replay);
+        }
     }
 
     /// Ends the connection from this side; the first reason stands.

@@ -10,12 +10,16 @@ use crate::{
     directory::{Claim, SessionKey},
     gate::Gate,
     shard::Shard,
+    shares::Member,
 };
 
 /// A message for the subscribers of another shard.
 pub(crate) struct Forward {
     pub(crate) message: Kept,
     pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Only for this member of a shared subscription.
+    pub(crate) only: Option<Member>,
 }
 
 /// Something to be done in a shard's own thread.

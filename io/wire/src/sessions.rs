@@ -9,7 +9,7 @@
 use std::{rc::Rc, rc::Weak, sync::Arc};
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_mqtt::{KeptWill, QoS, ReasonCode, Session};
+use hedgerow_mqtt::{KeptWill, Publish, QoS, ReasonCode, Session, topic};
 
 use crate::{
     directory::{Claim, SessionKey},
@@ -18,6 +18,7 @@ use crate::{
     mail::Letter,
     reasons,
     shard::Shard,
+    shares::Member,
 };
 
 impl<G: Gate> Shard<G> {
@@ -89,14 +90,32 @@ impl<G: Gate> Shard<G> {
     fn drop_subscriptions(&self, link: u64, session: &Session) {
         let mut router = self.router.borrow_mut();
         for (filter, _) in session.subscriptions() {
-            router.remove(filter, link, &self.common.interest, self.index);
+            router.remove(filter, link, &self.common.wanted, self.index);
         }
     }
 
     fn add_subscriptions(&self, link: &Rc<Link<G>>, session: &Session) {
         let mut router = self.router.borrow_mut();
         for (filter, options) in session.subscriptions() {
-            router.add(filter, options, link, &self.common.interest, self.index);
+            router.add(filter, options, link, &self.common.wanted, self.index);
+        }
+    }
+
+    /// The client of a session goes away: others in its shared subscriptions come first.
+    fn leave_turn(&self, link: u64, session: &Session) {
+        for (filter, options) in session.subscriptions() {
+            if let Some(share) = topic::share(filter) {
+                let member = Member { shard: self.index, link, options, is_here: false };
+                self.common.wanted.shares.join(share, member);
+                self.common.wanted.interest.touch();
+            }
+        }
+    }
+
+    /// Keeps a message that asks for it, if there is room.
+    pub(crate) fn retain(&self, message: &Publish<'_>, now: Timestamp) {
+        if message.retain && self.common.retained.keep(message, now).is_err() {
+            self.counts.not_retained.add(1);
         }
     }
 
@@ -165,14 +184,14 @@ impl<G: Gate> Shard<G> {
     fn narrow(&self, link: u64, admitted: &G::Admitted, session: &mut Session, is_routed: bool) {
         let refused: Vec<Box<str>> = session
             .subscriptions()
-            .filter(|(filter, _)| self.gate.subscribe(admitted, filter).is_err())
+            .filter(|(filter, _)| self.gate.subscribe(admitted, topic::unshared(filter)).is_err())
             .map(|(filter, _)| filter.into())
             .collect();
         for filter in &refused {
             session.unsubscribe(filter);
             if is_routed {
-                let interest = &self.common.interest;
-                self.router.borrow_mut().remove(filter, link, interest, self.index);
+                let wanted = &self.common.wanted;
+                self.router.borrow_mut().remove(filter, link, wanted, self.index);
             }
         }
         let dropped = session.retain(|topic| self.gate.may_receive(admitted, topic));
@@ -268,6 +287,7 @@ impl<G: Gate> Shard<G> {
             other => (None, other),
         };
         let expires = now.plus_ms(i64::from(seconds) * 1000);
+        self.leave_turn(link.id, &session);
         link.state.borrow_mut().away = Some(Box::new(Away { session, expires, will }));
         self.away.set(self.away.get() + 1);
         self.arm(link);
@@ -302,14 +322,15 @@ impl<G: Gate> Shard<G> {
         let state = link.state.borrow();
         let Some(admitted) = &state.admitted else { return };
         let (topic, payload) = (message.topic, message.payload);
-        let asked =
-            Message { topic, payload, needs_ack: message.qos != QoS::AtMostOnce, retain: false };
+        let needs_ack = message.qos != QoS::AtMostOnce;
+        let asked = Message { topic, payload, needs_ack, retain: message.retain };
         let published = self.gate.publish(admitted, asked, self.clock.wall(now));
         drop(state);
         if matches!(published.outcome, Outcome::Refused(_)) {
             self.counts.messages_refused.add(1);
         }
         if published.route {
+            self.retain(&message, now);
             let route = self.route(topic, &mut Weak::new());
             self.hand_out(&route, Some(link.id), &message, None, now);
             self.post_outgoing();

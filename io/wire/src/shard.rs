@@ -10,19 +10,21 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_mqtt::{Kept, Publish, QoS, ReasonCode, Version};
+use hedgerow_mqtt::{DeliveryOptions, Kept, Publish, QoS, ReasonCode, Version};
 use tokio::task::spawn_local;
 
 use crate::{
     Settings,
     clock::Clock,
     counters::{Ledger, ShardCounts},
-    directory::{Claim, Directory, Interest, SessionKey},
+    directory::{Claim, Directory, SessionKey},
     gate::Gate,
     limits::{ALARM_MS_MAX, READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
     link::{Encoded, Link},
     mail::{Forward, Letter, Mailbox},
-    router::{Route, Router},
+    retained::Retained,
+    router::{Route, Router, Wanted},
+    shares::Member,
 };
 
 /// What all shards share: read-mostly, or asked once a connection.
@@ -30,7 +32,8 @@ pub(crate) struct Common<G: Gate> {
     pub(crate) settings: Settings,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) directory: Directory,
-    pub(crate) interest: Interest,
+    pub(crate) wanted: Wanted,
+    pub(crate) retained: Retained,
     pub(crate) mailboxes: Box<[Mailbox<G>]>,
 }
 
@@ -160,8 +163,12 @@ impl<G: Gate> Shard<G> {
         match letter {
             Letter::Publish(messages) => {
                 let now = self.clock.even();
-                for Forward { message, qos } in messages {
-                    let publish = Publish { qos, ..message.message() };
+                for Forward { message, qos, retain, only } in messages {
+                    let publish = Publish { qos, retain, ..message.message() };
+                    if let Some(member) = only {
+                        self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
+                        continue;
+                    }
                     let route = self.route(publish.topic, &mut Weak::new());
                     self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
                 }
@@ -255,7 +262,7 @@ impl<G: Gate> Shard<G> {
 
     #[inline]
     pub(crate) fn route(&self, topic: &str, memo: &mut Weak<Route<G>>) -> Rc<Route<G>> {
-        self.router.borrow_mut().route(topic, memo, &self.common.interest, self.index)
+        self.router.borrow_mut().route(topic, memo, &self.common.wanted, self.index)
     }
 
     /// Hands a message to everybody on its route but, where they ask for it, its sender.
@@ -268,16 +275,74 @@ impl<G: Gate> Shard<G> {
         raw: Option<(Version, &[u8])>,
         now: Timestamp,
     ) {
-        let kept = self.hand_to_targets(route, from, message, raw, now, None);
+        let mut kept = self.hand_to_targets(route, from, message, raw, now, None);
         if route.remote != 0 {
-            let kept = kept.unwrap_or_else(|| Kept::new(message, now));
+            let kept = kept.get_or_insert_with(|| Kept::new(message, now));
+            let (qos, retain) = (message.qos, message.retain);
             self.has_outgoing.set(true);
             for (shard, outbox) in self.outboxes.borrow_mut().iter_mut().enumerate() {
                 if route.remote & 1 << shard != 0 {
-                    outbox.push(Forward { message: kept.clone(), qos: message.qos });
+                    outbox.push(Forward { message: kept.clone(), qos, retain, only: None });
                 }
             }
         }
+        if !route.shares.is_empty() {
+            self.share_out(route, message, kept, now);
+        }
+    }
+
+    /// Hands a message to one member of each group on its route.
+    #[cold]
+    fn share_out(
+        &self,
+        route: &Route<G>,
+        message: &Publish<'_>,
+        mut kept: Option<Kept>,
+        now: Timestamp,
+    ) {
+        for share in &route.shares {
+            for member in share.candidates() {
+                if member.shard == self.index {
+                    if self.hand_to_member(member, message, &mut kept, now) {
+                        break;
+                    }
+                    continue;
+                }
+                let kept = kept.get_or_insert_with(|| Kept::new(message, now));
+                if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
+                    let (qos, retain, only) = (message.qos, message.retain, Some(*member));
+                    outbox.push(Forward { message: kept.clone(), qos, retain, only });
+                    self.has_outgoing.set(true);
+                }
+                break;
+            }
+        }
+    }
+
+    /// Says whether the member took the message.
+    fn hand_to_member(
+        &self,
+        member: &Member,
+        message: &Publish<'_>,
+        kept: &mut Option<Kept>,
+        now: Timestamp,
+    ) -> bool {
+        let Some(link) = self.router.borrow().sharer(member.link) else { return false };
+        let qos = message.qos.min(member.options.qos);
+        let options = DeliveryOptions {
+            qos,
+            retain: message.retain && member.options.retain_as_published,
+            identifiers: member.options.identifier.map(|one| Arc::from([one.get()])),
+        };
+        if qos != QoS::AtMostOnce {
+            let kept = kept.get_or_insert_with(|| Kept::new(message, now));
+            return link.hand_kept(self, kept, &options);
+        }
+        let plain = Publish { dup: false, retain: false, qos, id: None, ..*message };
+        let (mut v311, mut v5) = (Vec::new(), Vec::new());
+        let mut encoded = Encoded { message: plain, raw: None, v311: &mut v311, v5: &mut v5 };
+        link.hand_now(self, &mut encoded, &options);
+        member.is_here
     }
 
     #[inline]
@@ -303,11 +368,21 @@ impl<G: Gate> Shard<G> {
             if target.no_local && from == Some(target.link.id) {
                 continue;
             }
-            match message.qos.min(target.qos) {
-                QoS::AtMostOnce => target.link.hand_now(self, &mut encoded),
+            let wanted = &target.options;
+            let qos = message.qos.min(wanted.qos);
+            let retain = message.retain && wanted.retain;
+            let own;
+            let options = if (qos, retain) == (wanted.qos, wanted.retain) {
+                wanted
+            } else {
+                own = DeliveryOptions { qos, retain, identifiers: wanted.identifiers.clone() };
+                &own
+            };
+            match qos {
+                QoS::AtMostOnce => target.link.hand_now(self, &mut encoded, options),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
                     let kept = kept.get_or_insert_with(|| Kept::new(message, now));
-                    target.link.hand_kept(self, kept);
+                    target.link.hand_kept(self, kept, options);
                 }
             }
         }

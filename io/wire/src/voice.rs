@@ -19,7 +19,8 @@ impl<G: Gate> Voice<G> {
         let kept_at = Timestamp::from_ms(0);
         let message = Kept::new(&Publish::at_most_once(topic, payload), kept_at);
         for mailbox in &self.0.mailboxes {
-            let forward = Forward { message: message.clone(), qos: QoS::AtLeastOnce };
+            let (message, qos) = (message.clone(), QoS::AtLeastOnce);
+            let forward = Forward { message, qos, retain: false, only: None };
             mailbox.post(Letter::Publish(vec![forward]));
         }
     }

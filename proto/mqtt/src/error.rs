@@ -101,7 +101,7 @@ impl fmt::Display for Error {
             Self::Version(level) => {
                 write!(f, "protocol level {level} is not spoken here: use 3.1.1 (4) or 5.0 (5)")
             }
-            Self::QosTwo => f.write_str("qos 2 is not offered: use qos 1"),
+            Self::QosTwo => f.write_str("this client does not do qos 2: use qos 1"),
             Self::ReceiveMaximum => f.write_str("more unacknowledged messages than announced"),
             Self::NoRoom => f.write_str("the buffer is too small for the packet"),
             Self::WindowFull => f.write_str("too many messages wait for their acknowledgement"),

@@ -8,9 +8,8 @@
 //!   events and the next deadline come out.
 //!
 //! What it is not: it opens no socket, knows no certificate and decides nobody's permission; `io/wire`
-//! drives it. Standards: OASIS MQTT 3.1.1 and 5.0. All packets are read and written. The server offers
-//! QoS 0 and 1, no retained messages, no topic aliases, no shared subscriptions and no subscription
-//! identifiers, and says so in CONNACK.
+//! drives it. Standards: OASIS MQTT 3.1.1 and 5.0, whole but for enhanced authentication, which the server
+//! refuses. Retained messages and shared subscriptions are the driver's.
 //!
 //! `no_std`. Without the feature `alloc` there are packets, topics and the client.
 //!
@@ -35,6 +34,8 @@ mod acks;
 mod bytes;
 mod client;
 mod connect;
+#[cfg(feature = "alloc")]
+mod delivery;
 mod error;
 mod frame;
 pub mod limits;
@@ -55,6 +56,8 @@ pub use acks::{Ack, Auth, Disconnect};
 pub use bytes::{Buffer, Fixed};
 pub use client::{Client, ClientEvent};
 pub use connect::{ConnAck, Connect, Will};
+#[cfg(feature = "alloc")]
+pub use delivery::DeliveryOptions;
 pub use error::Error;
 pub use frame::{Frame, Split, split};
 pub use packet::{Packet, PacketId, PacketKind, QoS, Version};
@@ -62,7 +65,7 @@ pub use property::{Place, Properties, PropertyId, PropertyWriter, Value};
 pub use publish::Publish;
 pub use reason::ReasonCode;
 #[cfg(feature = "alloc")]
-pub use server::{Closed, Delivery, Event, KeptWill, Server, Settings};
+pub use server::{Aliased, Closed, Delivery, Event, KeptWill, Server, Settings};
 #[cfg(feature = "alloc")]
 pub use session::{Kept, Session};
 pub use subscribe::{

@@ -24,14 +24,24 @@ pub const FILTERS_MAX: usize = 128;
 /// Subscriptions of one session.
 pub const SUBSCRIPTIONS_MAX: usize = 128;
 
-/// QoS 1 messages from the client that wait for their acknowledgement, announced as Receive Maximum.
+/// Topic aliases that a client may use.
+pub const TOPIC_ALIAS_MAX: u16 = 32;
+
+/// Topic aliases that a client is given, if it takes so many.
+pub const TOPIC_ALIASES_GIVEN_MAX: usize = 16;
+
+/// Messages of QoS 2 that a client of 3.1.1, which can't be told a Receive Maximum, may leave unreleased.
+pub const UNRELEASED_MAX: usize = 4_096;
+
+/// Messages of QoS 1 and 2 from the client that wait for their acknowledgement, announced as Receive
+/// Maximum.
 pub const RECEIVE_MAXIMUM: u16 = 256;
 
-/// QoS 1 messages sent to the client whose acknowledgement is awaited; the client's own Receive Maximum
+/// Messages of QoS 1 and 2 sent to the client whose acknowledgement is awaited; the client's own Receive Maximum
 /// can only lower it.
 pub const IN_FLIGHT_MAX: u16 = 256;
 
-/// QoS 1 messages that a session keeps for its client, in flight included.
+/// Messages of QoS 1 and 2 that a session keeps for its client, in flight included.
 pub const QUEUE_MESSAGES_MAX: usize = 1_000;
 
 /// Bytes of topic, properties and payload that a session keeps for its client.

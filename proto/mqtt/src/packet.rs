@@ -26,7 +26,7 @@ pub enum QoS {
     AtMostOnce = 0,
     /// At least once: acknowledged by PUBACK.
     AtLeastOnce = 1,
-    /// Exactly once: read, so that it can be refused in the right words.
+    /// Exactly once: PUBREC, PUBREL, PUBCOMP.
     ExactlyOnce = 2,
 }
 

@@ -3,8 +3,9 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use hedgerow_base::Timestamp;
 
 use crate::{
-    Buffer, Error, PacketId, Properties, PropertyId, Publish, QoS, SubscriptionOptions, Value,
-    Version, property::put_property,
+    DeliveryOptions, PacketId, Properties, PropertyId, Publish, QoS, ReasonCode,
+    SubscriptionOptions, Version,
+    delivery::{Aliases, Envelope},
 };
 
 /// A message kept for clients that must acknowledge it; its clones share one copy.
@@ -80,44 +81,15 @@ impl Kept {
         self.0.expires.is_some_and(|at| at <= now)
     }
 
-    /// Writes the message as a PUBLISH; its expiry interval is what is left of it.
-    ///
-    /// # Errors
-    /// [`Error::NoRoom`].
-    pub fn encode(
-        &self,
-        version: Version,
-        (qos, id, dup): (QoS, Option<PacketId>, bool),
-        now: Timestamp,
-        out: &mut impl Buffer,
-    ) -> Result<(), Error> {
-        let content = &*self.0;
-        let end = content.topic_len + content.properties_len;
-        let kept =
-            Properties::trusted(content.bytes.get(content.topic_len..end).unwrap_or_default());
-        let send = |properties: Properties<'_>, out: &mut _| {
-            let (topic, payload) = (self.topic(), self.payload());
-            Publish { dup, qos, retain: false, topic, id, properties, payload }.encode(version, out)
-        };
-        let Some(expires) = content.expires.filter(|_| version == Version::V5) else {
-            return send(kept, out);
-        };
-        let left = expires.since_ms(now).max(0).div_euclid(1000);
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        let mut bytes = Vec::with_capacity(content.properties_len);
-        for (id, value) in kept.iter() {
-            let value = match id {
-                PropertyId::MESSAGE_EXPIRY_INTERVAL => Value::Word(left),
-                _ => value,
-            };
-            put_property(id, value, &mut bytes)?;
-        }
-        send(Properties::trusted(&bytes), out)
+    /// Seconds that are left of its expiry interval, if it has one.
+    pub(crate) fn expires_in_s(&self, now: Timestamp) -> Option<u32> {
+        let left = self.0.expires?.since_ms(now).max(0).div_euclid(1000);
+        Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
 }
 
-/// What the server remembers of a client between its connections: subscriptions, and QoS 1 messages not
-/// yet acknowledged. It belongs to no thread and no connection.
+/// What the server remembers of a client between its connections: subscriptions, messages not yet
+/// acknowledged, and which messages of QoS 2 it has taken. It belongs to no thread and no connection.
 #[derive(Debug, Default)]
 pub struct Session {
     /// Sorted by filter.
@@ -128,14 +100,46 @@ pub struct Session {
     next: usize,
     last_id: u16,
     bytes: usize,
+    /// Messages of QoS 2 from the client that it has not released, sorted by identifier.
+    received: Vec<(PacketId, Receipt)>,
+}
+
+/// What is known of a message of QoS 2 that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// Whether it is kept is known when this ticket is.
+    Ticket(u64),
+    /// It is kept.
+    Kept,
 }
 
 #[derive(Debug)]
 struct Outgoing {
     /// `Some` once it was sent in any connection.
     id: Option<PacketId>,
-    /// `None` once acknowledged, while an older one is not.
-    message: Option<Kept>,
+    options: DeliveryOptions,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The message, not acknowledged.
+    Message(Kept),
+    /// QoS 2: the client has the message; it waits for PUBCOMP.
+    Release,
+    /// Nothing waits for it, while something waits for an older one.
+    Done,
+}
+
+/// What a PUBREC of the client came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// PUBREL is due.
+    Release,
+    /// The client refused the message.
+    Refused,
+    /// Nothing waited for it.
+    Unknown,
 }
 
 /// What one connection allows its session to send.
@@ -204,13 +208,21 @@ impl Session {
         self.bytes
     }
 
-    /// Appends a message unless that goes past `messages_max` or `bytes_max`; says whether it was kept.
-    pub fn enqueue(&mut self, message: &Kept, messages_max: usize, bytes_max: usize) -> bool {
+    /// Appends a message of QoS 1 or 2 unless that goes past `messages_max` or `bytes_max`; says whether it
+    /// was kept.
+    pub fn enqueue(
+        &mut self,
+        message: &Kept,
+        options: &DeliveryOptions,
+        messages_max: usize,
+        bytes_max: usize,
+    ) -> bool {
         if self.queue.len() >= messages_max || self.bytes + message.len() > bytes_max {
             return false;
         }
         self.bytes += message.len();
-        self.queue.push_back(Outgoing { id: None, message: Some(message.clone()) });
+        let step = Step::Message(message.clone());
+        self.queue.push_back(Outgoing { id: None, options: options.clone(), step });
         true
     }
 
@@ -218,20 +230,23 @@ impl Session {
     pub fn retain(&mut self, mut wanted: impl FnMut(&str) -> bool) -> usize {
         let (mut dropped, bytes) = (0, &mut self.bytes);
         for entry in &mut self.queue {
-            if let Some(message) = entry.message.take_if(|message| !wanted(message.topic())) {
+            if let Step::Message(message) = &entry.step
+                && !wanted(message.topic())
+            {
                 *bytes -= message.len();
+                entry.step = Step::Done;
                 dropped += 1;
             }
         }
         // Entries with an identifier keep their place until the older ones are acknowledged.
-        self.queue.retain(|entry| entry.id.is_some() || entry.message.is_some());
+        self.queue.retain(|entry| entry.id.is_some() || !matches!(entry.step, Step::Done));
         self.advance();
         dropped
     }
 
     /// Takes off the front what nothing waits for.
     fn advance(&mut self) {
-        while self.queue.front().is_some_and(|front| front.message.is_none()) {
+        while self.queue.front().is_some_and(|front| matches!(front.step, Step::Done)) {
             self.queue.pop_front();
             self.next = self.next.saturating_sub(1);
         }
@@ -247,19 +262,89 @@ impl Session {
         self.next < self.queue.len() && self.next < window
     }
 
-    /// Takes an acknowledgement; says whether something waited for it.
-    pub(crate) fn acknowledge(&mut self, id: PacketId) -> bool {
-        let Some(first) = self.queue.front().and_then(|front| front.id) else { return false };
+    /// The entry that was sent with this identifier.
+    fn sent(&mut self, id: PacketId) -> Option<&mut Outgoing> {
+        let first = self.queue.front().and_then(|front| front.id)?;
         // Identifiers run from 1 to 65535 and around.
         let ahead = (u32::from(id.get()) + 65_535 - u32::from(first.get())) % 65_535;
-        let Some(entry) = self.queue.get_mut(ahead as usize) else { return false };
-        if entry.id != Some(id) {
+        self.queue.get_mut(ahead as usize).filter(|entry| entry.id == Some(id))
+    }
+
+    /// Takes a PUBACK; says whether something waited for it.
+    pub(crate) fn acknowledge(&mut self, id: PacketId) -> bool {
+        let Some(entry) = self.sent(id).filter(|entry| entry.options.qos == QoS::AtLeastOnce)
+        else {
             return false;
-        }
-        let Some(message) = entry.message.take() else { return false };
-        self.bytes -= message.len();
+        };
+        let Step::Message(message) = &entry.step else { return false };
+        let bytes = message.len();
+        entry.step = Step::Done;
+        self.bytes -= bytes;
         self.advance();
         true
+    }
+
+    /// Takes a PUBREC.
+    pub(crate) fn record(&mut self, id: PacketId, reason: ReasonCode) -> Recorded {
+        let Some(entry) = self.sent(id).filter(|entry| entry.options.qos == QoS::ExactlyOnce)
+        else {
+            return Recorded::Unknown;
+        };
+        let bytes = match &entry.step {
+            Step::Message(message) => message.len(),
+            Step::Release => 0,
+            Step::Done => return Recorded::Unknown,
+        };
+        let is_refused = reason.is_failure();
+        entry.step = if is_refused { Step::Done } else { Step::Release };
+        self.bytes -= bytes;
+        if is_refused {
+            self.advance();
+            return Recorded::Refused;
+        }
+        Recorded::Release
+    }
+
+    /// Takes a PUBCOMP; says whether something waited for it.
+    pub(crate) fn complete(&mut self, id: PacketId) -> bool {
+        let Some(entry) = self.sent(id) else { return false };
+        if !matches!(entry.step, Step::Release) {
+            return false;
+        }
+        entry.step = Step::Done;
+        self.advance();
+        true
+    }
+
+    fn receipt_at(&self, id: PacketId) -> Result<usize, usize> {
+        self.received.binary_search_by_key(&id, |(known, _)| *known)
+    }
+
+    /// What is known of a message of QoS 2 with this identifier, if it was taken and not released.
+    pub(crate) fn receipt(&self, id: PacketId) -> Option<Receipt> {
+        self.received.get(self.receipt_at(id).ok()?).map(|(_, receipt)| *receipt)
+    }
+
+    /// Remembers that a message of QoS 2 was taken.
+    pub(crate) fn take_receipt(&mut self, id: PacketId, receipt: Receipt) {
+        match self.receipt_at(id) {
+            Ok(at) => {
+                if let Some((_, known)) = self.received.get_mut(at) {
+                    *known = receipt;
+                }
+            }
+            Err(at) => self.received.insert(at, (id, receipt)),
+        }
+    }
+
+    /// The client has released a message of QoS 2, or it was refused; says whether it was known.
+    pub(crate) fn release(&mut self, id: PacketId) -> bool {
+        self.receipt_at(id).map(|at| self.received.remove(at)).is_ok()
+    }
+
+    /// Messages of QoS 2 that the client has not released.
+    pub(crate) fn unreleased(&self) -> usize {
+        self.received.len()
     }
 
     /// Sends what the allowance lets through; gives the number of messages dropped because they had
@@ -267,28 +352,41 @@ impl Session {
     pub(crate) fn send(
         &mut self,
         allowance: Allowance,
+        aliases: &mut Aliases,
         now: Timestamp,
         out: &mut Vec<u8>,
     ) -> usize {
         let mut dropped = 0;
         while self.has_more(allowance.window) && out.len() < allowance.out_bytes {
             let Some(entry) = self.queue.get_mut(self.next) else { break };
-            let Some(message) = &entry.message else {
-                self.next += 1;
-                continue;
+            let message = match &entry.step {
+                Step::Message(message) => message,
+                Step::Release => {
+                    if let Some(id) = entry.id {
+                        out.extend_from_slice(&pubrel(id));
+                    }
+                    self.next += 1;
+                    continue;
+                }
+                Step::Done => {
+                    self.next += 1;
+                    continue;
+                }
             };
             let (id, dup) = match entry.id {
                 Some(id) => (id, true),
                 None => (following(self.last_id), false),
             };
             let start = out.len();
-            let expired = !dup && message.is_expired(now);
-            let sent = !expired
-                && message
-                    .encode(allowance.version, (QoS::AtLeastOnce, Some(id), dup), now, out)
-                    .is_ok()
+            let naming = aliases.naming(message.topic());
+            let (version, options) = (allowance.version, &entry.options);
+            let expires_in_s = message.expires_in_s(now);
+            let envelope = Envelope { version, id: Some(id), dup, options, naming, expires_in_s };
+            let sent = (dup || !message.is_expired(now))
+                && envelope.encode(&message.message(), out).is_ok()
                 && out.len() - start <= allowance.packet_bytes;
             if sent {
+                aliases.told(message.topic(), naming);
                 entry.id = Some(id);
                 self.last_id = if dup { self.last_id } else { id.get() };
                 self.next += 1;
@@ -299,7 +397,7 @@ impl Session {
             self.bytes -= message.len();
             if dup {
                 // Its identifier keeps its place until the older ones are acknowledged.
-                entry.message = None;
+                entry.step = Step::Done;
                 self.next += 1;
             } else {
                 self.queue.remove(self.next);
@@ -308,6 +406,12 @@ impl Session {
         self.advance();
         dropped
     }
+}
+
+/// A PUBREL that says success.
+pub(crate) const fn pubrel(id: PacketId) -> [u8; 4] {
+    let [high, low] = id.get().to_be_bytes();
+    [0x62, 2, high, low]
 }
 
 fn following(id: u16) -> PacketId {

@@ -1,3 +1,5 @@
+use core::num::NonZeroU32;
+
 use crate::{
     Buffer, Error, PacketId, PacketKind, Place, Properties, QoS, ReasonCode, Version,
     bytes::{Reader, put_binary},
@@ -17,13 +19,21 @@ pub struct SubscriptionOptions {
     pub retain_as_published: bool,
     /// 0: send retained messages; 1: only for a new subscription; 2: don't. 0 in 3.1.1.
     pub retain_handling: u8,
+    /// The subscription identifier of the SUBSCRIBE; it is not in the filter's own byte.
+    pub identifier: Option<NonZeroU32>,
 }
 
 impl SubscriptionOptions {
     /// Everything at its default but the quality.
     #[must_use]
     pub const fn of(qos: QoS) -> Self {
-        Self { qos, no_local: false, retain_as_published: false, retain_handling: 0 }
+        Self {
+            qos,
+            no_local: false,
+            retain_as_published: false,
+            retain_handling: 0,
+            identifier: None,
+        }
     }
 
     fn from_byte(byte: u8, version: Version) -> Result<Self, Error> {
@@ -43,6 +53,7 @@ impl SubscriptionOptions {
             no_local: byte & 4 != 0,
             retain_as_published: byte & 8 != 0,
             retain_handling,
+            identifier: None,
         })
     }
 

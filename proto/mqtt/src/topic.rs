@@ -61,6 +61,18 @@ pub fn is_shared(filter: &str) -> bool {
     filter.starts_with("$share/")
 }
 
+/// Group and filter of a shared subscription's valid filter.
+#[must_use]
+pub fn share(filter: &str) -> Option<(&str, &str)> {
+    filter.strip_prefix("$share/")?.split_once('/')
+}
+
+/// What a valid filter matches: of a shared subscription's, the part after the group.
+#[must_use]
+pub fn unshared(filter: &str) -> &str {
+    share(filter).map_or(filter, |(_, filter)| filter)
+}
+
 /// Whether a valid filter matches a valid name. A leading wildcard matches no name that begins with
 /// `$` (section 4.7.2).
 #[must_use]

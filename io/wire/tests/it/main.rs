@@ -8,3 +8,4 @@ mod peer;
 mod sessions;
 mod shards;
 mod standing;
+mod whole;

@@ -180,6 +180,11 @@ impl TestPeer {
         })
     }
 
+    /// The identifier of the next packet, which must be a message.
+    pub(crate) fn message_id(&mut self) -> u16 {
+        self.message().2
+    }
+
     pub(crate) fn acknowledge(&mut self, id: u16) {
         let id = PacketId::new(id).unwrap();
         self.send(&Packet::PubAck(hedgerow_mqtt::Ack::success(id)));

@@ -16,6 +16,7 @@ pub struct KeptWill {
     payload: Box<[u8]>,
     properties: Box<[u8]>,
     qos: QoS,
+    retain: bool,
     /// Seconds after the end of the connection, unless the client comes back.
     pub delay_s: u32,
 }
@@ -32,7 +33,8 @@ impl KeptWill {
             topic: will.topic.into(),
             payload: will.payload.into(),
             properties: properties.into(),
-            qos: will.qos.min(QoS::AtLeastOnce),
+            qos: will.qos,
+            retain: will.retain,
             delay_s: will.properties.number(PropertyId::WILL_DELAY_INTERVAL).unwrap_or(0),
         })
     }
@@ -42,6 +44,7 @@ impl KeptWill {
     pub fn message(&self) -> Publish<'_> {
         Publish {
             qos: self.qos,
+            retain: self.retain,
             properties: Properties::trusted(&self.properties),
             ..Publish::at_most_once(&self.topic, &self.payload)
         }
@@ -108,18 +111,10 @@ impl Server {
             return Err((ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "client-id"));
         }
         if let Some(will) = &connect.will {
-            match (connect.version, will.qos, will.retain) {
-                (Version::V5, QoS::ExactlyOnce, _) => {
-                    return Err((ReasonCode::QOS_NOT_SUPPORTED, "qos-2"));
-                }
-                (Version::V5, _, true) => {
-                    return Err((ReasonCode::RETAIN_NOT_SUPPORTED, "retain"));
-                }
-                _ if !topic::is_within_limits(will.topic) => {
-                    return Err((ReasonCode::TOPIC_NAME_INVALID, "topic-limits"));
-                }
-                _ => self.will = KeptWill::new(will).map(Box::new),
+            if !topic::is_within_limits(will.topic) {
+                return Err((ReasonCode::TOPIC_NAME_INVALID, "topic-limits"));
             }
+            self.will = KeptWill::new(will).map(Box::new);
         }
         let (clean_start, offered) = (connect.clean_start, self.settings.keep_alive_s_max);
         let keep_alive_s = match (connect.version, connect.keep_alive_s) {
@@ -141,6 +136,8 @@ impl Server {
         self.window = window.min(usize::from(self.settings.in_flight_max));
         self.packet_bytes =
             number(PropertyId::MAXIMUM_PACKET_SIZE).map_or(usize::MAX, |max| max as usize);
+        let aliases = number(PropertyId::TOPIC_ALIAS_MAXIMUM).map_or(0, |max| max as usize);
+        self.given.max = aliases.min(limits::TOPIC_ALIASES_GIVEN_MAX);
         Ok(())
     }
 
@@ -180,14 +177,14 @@ impl Server {
             offer.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(self.session_expiry_s))?;
         }
         offer.push(PropertyId::RECEIVE_MAXIMUM, Value::Short(self.settings.receive_maximum))?;
-        offer.push(PropertyId::MAXIMUM_QOS, Value::Byte(1))?;
-        offer.push(PropertyId::RETAIN_AVAILABLE, Value::Byte(0))?;
         offer.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(packet_bytes))?;
         if let Some(client_id) = assigned {
             offer.push(PropertyId::ASSIGNED_CLIENT_IDENTIFIER, Value::Text(client_id))?;
         }
-        offer.push(PropertyId::SUBSCRIPTION_IDENTIFIER_AVAILABLE, Value::Byte(0))?;
-        offer.push(PropertyId::SHARED_SUBSCRIPTION_AVAILABLE, Value::Byte(0))?;
+        if self.settings.topic_alias_max > 0 {
+            let max = Value::Short(self.settings.topic_alias_max);
+            offer.push(PropertyId::TOPIC_ALIAS_MAXIMUM, max)?;
+        }
         if corrects_keep_alive {
             let seconds = self.settings.keep_alive_s_max;
             offer.push(PropertyId::SERVER_KEEP_ALIVE, Value::Short(seconds))?;

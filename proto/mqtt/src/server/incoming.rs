@@ -1,18 +1,23 @@
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::num::NonZeroU32;
 
 use hedgerow_base::{Fault, Timestamp};
 
-use super::{Closed, Event, Phase, Server};
+use super::{Aliased, Closed, Event, Phase, Server};
 use crate::{
     Ack, Disconnect, Error, Frame, Packet, PacketId, PacketKind, Properties, PropertyId, Publish,
     QoS, ReasonCode, SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe, Version,
-    limits, topic,
+    limits,
+    property::put_property,
+    session::{Receipt, Recorded, pubrel},
+    topic,
 };
 
-/// A QoS 1 message from the client whose PUBACK has not left.
+/// A message from the client whose PUBACK or PUBREC has not left.
 #[derive(Debug)]
 pub(super) struct Pending {
     id: PacketId,
+    qos: QoS,
     state: State,
 }
 
@@ -64,34 +69,89 @@ impl Server {
 
     #[inline]
     fn publish<'a>(&mut self, message: Publish<'a>, out: &mut Vec<u8>) -> Event<'a> {
-        if message.qos == QoS::ExactlyOnce {
-            return Event::Closed(self.offence(Error::QosTwo, out));
-        }
-        if self.version == Version::V5 {
-            if message.retain {
-                return self.end(ReasonCode::RETAIN_NOT_SUPPORTED, "retain", out);
+        if let Some(id) = message.id {
+            if message.qos == QoS::ExactlyOnce
+                && let Some(receipt) = self.session.receipt(id)
+            {
+                return self.repeated(id, receipt, out);
             }
-            if !message.properties.is_empty() {
-                if message.properties.value(PropertyId::TOPIC_ALIAS).is_some() {
-                    return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
-                }
-                if message.properties.value(PropertyId::SUBSCRIPTION_IDENTIFIER).is_some() {
-                    let rule = Error::Protocol("a client's message has a subscription identifier");
-                    return Event::Closed(self.offence(rule, out));
-                }
+            let waiting = self.pending_once + self.session.unreleased();
+            let max = match self.version {
+                Version::V5 => usize::from(self.settings.receive_maximum),
+                Version::V311 => limits::UNRELEASED_MAX,
+            };
+            if waiting >= max {
+                return Event::Closed(self.offence(Error::ReceiveMaximum, out));
             }
         }
-        if message.id.is_some() && self.pending.len() >= usize::from(self.settings.receive_maximum)
-        {
-            return Event::Closed(self.offence(Error::ReceiveMaximum, out));
+        if self.version == Version::V5 && !message.properties.is_empty() {
+            if message.properties.value(PropertyId::SUBSCRIPTION_IDENTIFIER).is_some() {
+                let rule = Error::Protocol("a client's message has a subscription identifier");
+                return Event::Closed(self.offence(rule, out));
+            }
+            if let Some(alias) = message.properties.number(PropertyId::TOPIC_ALIAS) {
+                return self.aliased(message, alias as usize, out);
+            }
         }
         if !topic::is_within_limits(message.topic) {
-            if let Some(id) = message.id {
-                self.acknowledge(id, ReasonCode::TOPIC_NAME_INVALID, Some("topic too long"), out);
-            }
-            return Event::Refused("topic-limits");
+            return self.too_long(&message, out);
         }
         Event::Publish(message)
+    }
+
+    fn too_long(&mut self, message: &Publish<'_>, out: &mut Vec<u8>) -> Event<'static> {
+        if let Some(id) = message.id {
+            let (reason, text) = (ReasonCode::TOPIC_NAME_INVALID, Some("topic too long"));
+            self.acknowledge((id, message.qos), reason, text, out);
+        }
+        Event::Refused("topic-limits")
+    }
+
+    /// A message of QoS 2 that was taken and not released comes again.
+    fn repeated(&mut self, id: PacketId, receipt: Receipt, out: &mut Vec<u8>) -> Event<'static> {
+        match receipt {
+            _ if self.pending.iter().any(|waiting| waiting.id == id) => Event::Nothing,
+            Receipt::Kept => {
+                self.acknowledge((id, QoS::ExactlyOnce), ReasonCode::SUCCESS, None, out);
+                Event::Nothing
+            }
+            Receipt::Ticket(ticket) => {
+                self.acknowledge_later((id, QoS::ExactlyOnce), ticket);
+                Event::Repeated
+            }
+        }
+    }
+
+    #[cold]
+    fn aliased<'a>(&mut self, message: Publish<'a>, alias: usize, out: &mut Vec<u8>) -> Event<'a> {
+        if alias > usize::from(self.settings.topic_alias_max) {
+            return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
+        }
+        if !topic::is_within_limits(message.topic) {
+            return self.too_long(&message, out);
+        }
+        if self.aliases.len() < alias {
+            self.aliases.resize(alias, None);
+        }
+        // An alias is never 0.
+        let Some(known) = self.aliases.get_mut(alias.saturating_sub(1)) else {
+            return Event::Nothing;
+        };
+        if !message.topic.is_empty() {
+            *known = Some(message.topic.into());
+        }
+        let Some(topic) = known.as_ref().map(Arc::clone) else {
+            let rule = Error::Protocol("a topic alias that was never given");
+            return Event::Closed(self.offence(rule, out));
+        };
+        let mut properties = Vec::with_capacity(message.properties.as_bytes().len());
+        for (id, value) in message.properties.iter() {
+            if id != PropertyId::TOPIC_ALIAS {
+                // INVARIANT: read from a packet, so it can be written; a Vec takes everything.
+                let _ = put_property(id, value, &mut properties);
+            }
+        }
+        Event::Aliased(Aliased { topic, properties, message })
     }
 
     fn other<'a>(&mut self, packet: Packet<'a>, out: &mut Vec<u8>) -> Event<'a> {
@@ -113,13 +173,21 @@ impl Server {
             }
             Packet::Disconnect(disconnect) => self.disconnect(&disconnect, out),
             Packet::PubRel(ack) => {
-                // QoS 2 was never accepted here; the client may remember it from elsewhere.
-                let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+                let reason = match self.session.release(ack.id) {
+                    true => ReasonCode::SUCCESS,
+                    // It may remember the message from elsewhere, or we have answered already.
+                    false => ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                };
                 self.put(Packet::PubComp(Ack { reason, ..Ack::success(ack.id) }), out);
                 Event::Nothing
             }
-            Packet::PubRec(_) | Packet::PubComp(_) => {
-                Event::Closed(self.offence(Error::Protocol("an answer to qos 2, never sent"), out))
+            Packet::PubRec(ack) => self.recorded(&ack, out),
+            Packet::PubComp(ack) => {
+                if self.session.complete(ack.id) {
+                    Event::Acknowledged
+                } else {
+                    Event::Nothing
+                }
             }
             Packet::Connect(_) => {
                 Event::Closed(self.offence(Error::Protocol("a second connect"), out))
@@ -137,11 +205,20 @@ impl Server {
         }
     }
 
-    fn check_subscribe<'a>(&mut self, subscribe: Subscribe<'a>, out: &mut Vec<u8>) -> Event<'a> {
-        if subscribe.properties.value(PropertyId::SUBSCRIPTION_IDENTIFIER).is_some() {
-            let reason = ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
-            return self.end(reason, "subscription-identifier", out);
+    fn recorded(&mut self, ack: &Ack<'_>, out: &mut Vec<u8>) -> Event<'static> {
+        match self.session.record(ack.id, ack.reason) {
+            Recorded::Release => Self::put_bytes(&pubrel(ack.id), out),
+            Recorded::Refused => return Event::Acknowledged,
+            Recorded::Unknown if ack.reason.is_failure() => {}
+            Recorded::Unknown => {
+                let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+                self.put(Packet::PubRel(Ack { reason, ..Ack::success(ack.id) }), out);
+            }
         }
+        Event::Nothing
+    }
+
+    fn check_subscribe<'a>(&mut self, subscribe: Subscribe<'a>, out: &mut Vec<u8>) -> Event<'a> {
         if subscribe.filters.iter().nth(limits::FILTERS_MAX).is_some() {
             return self.end(ReasonCode::QUOTA_EXCEEDED, "filters", out);
         }
@@ -165,28 +242,28 @@ impl Server {
         Event::Closed(Closed { why: "disconnect", fault: None, will })
     }
 
-    /// Answers a SUBSCRIBE. `judge` is asked for each filter that the limits allow, with the quality
-    /// already lowered to what is offered; what it lets pass is remembered in the session.
+    /// Answers a SUBSCRIBE. `judge` is asked for each filter that the limits allow, and told whether the
+    /// subscription is new; what it lets pass is remembered in the session.
     pub fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
-        mut judge: impl FnMut(&str, SubscriptionOptions) -> Result<(), ReasonCode>,
+        mut judge: impl FnMut(&str, SubscriptionOptions, bool) -> Result<(), ReasonCode>,
         out: &mut Vec<u8>,
     ) {
         let mut codes = [0; limits::FILTERS_MAX];
         let mut len = 0;
+        let identifier = subscribe.properties.number(PropertyId::SUBSCRIPTION_IDENTIFIER);
         for (slot, (filter, mut options)) in codes.iter_mut().zip(subscribe.filters.iter()) {
-            options.qos = options.qos.min(QoS::AtLeastOnce);
-            let room = self.session.is_subscribed(filter)
-                || self.session.subscription_count() < self.settings.subscriptions_max;
-            let result = if topic::is_shared(filter) {
-                Err(ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED)
-            } else if !room {
+            options.identifier = identifier.and_then(NonZeroU32::new);
+            let is_new = !self.session.is_subscribed(filter);
+            let room =
+                !is_new || self.session.subscription_count() < self.settings.subscriptions_max;
+            let result = if !room {
                 Err(ReasonCode::QUOTA_EXCEEDED)
             } else if !topic::is_within_limits(filter) {
                 Err(ReasonCode::TOPIC_FILTER_INVALID)
             } else {
-                judge(filter, options)
+                judge(filter, options, is_new)
             };
             *slot = match result {
                 Ok(()) => {
@@ -232,36 +309,61 @@ impl Server {
         self.session.unsubscribe(filter);
     }
 
-    /// Acknowledges a message now, or as soon as the older ones are. In 3.1.1 every reason is a plain
-    /// PUBACK; `text` says more in 5.0.
+    /// Answers a message of QoS 1 or 2 now, or as soon as the older ones are. In 3.1.1 every reason is a
+    /// plain PUBACK or PUBREC; `text` says more in 5.0.
     pub fn acknowledge(
         &mut self,
-        id: PacketId,
+        (id, qos): (PacketId, QoS),
         reason: ReasonCode,
         text: Option<&str>,
         out: &mut Vec<u8>,
     ) {
+        if qos == QoS::ExactlyOnce && !self.is_turned_away(reason) {
+            self.session.take_receipt(id, Receipt::Kept);
+        }
         if self.pending.is_empty() {
-            self.puback(id, reason, text, out);
+            self.answer((id, qos), reason, text, out);
         } else {
-            let state = State::Decided(reason, text.map(Into::into));
-            self.pending.push_back(Pending { id, state });
+            self.wait((id, qos), State::Decided(reason, text.map(Into::into)));
         }
     }
 
-    /// Leaves the acknowledgement until [`Server::settle`] knows the ticket.
-    pub fn acknowledge_later(&mut self, id: PacketId, ticket: u64) {
-        self.pending.push_back(Pending { id, state: State::Ticket(ticket) });
+    /// Leaves the answer until [`Server::settle`] knows the ticket.
+    pub fn acknowledge_later(&mut self, (id, qos): (PacketId, QoS), ticket: u64) {
+        if qos == QoS::ExactlyOnce {
+            self.session.take_receipt(id, Receipt::Ticket(ticket));
+        }
+        self.wait((id, qos), State::Ticket(ticket));
     }
 
-    /// Messages whose acknowledgement has not left.
+    fn wait(&mut self, (id, qos): (PacketId, QoS), state: State) {
+        self.pending_once += usize::from(qos != QoS::ExactlyOnce);
+        self.pending.push_back(Pending { id, qos, state });
+    }
+
+    /// Whether the client learns that a message was not taken; 3.1.1 has no word for it.
+    fn is_turned_away(&self, reason: ReasonCode) -> bool {
+        reason.is_failure() && self.version == Version::V5
+    }
+
+    /// The tickets that are waited for will not be stored, and the client can't be told (3.1.1): what it
+    /// sends again is new.
+    pub fn forget_tickets(&mut self) {
+        for Pending { id, qos, state } in self.pending.drain(..) {
+            if qos == QoS::ExactlyOnce && matches!(state, State::Ticket(_)) {
+                self.session.release(id);
+            }
+        }
+        self.pending_once = 0;
+    }
+
+    /// Messages whose answer has not left.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.pending.len()
     }
 
-    /// Sends the acknowledgements that are due, in order, up to the first whose ticket `outcome` does
-    /// not know yet.
+    /// Sends the answers that are due, in order, up to the first whose ticket `outcome` does not know yet.
     pub fn settle(
         &mut self,
         mut outcome: impl FnMut(u64) -> Option<ReasonCode>,
@@ -273,27 +375,48 @@ impl Server {
                 State::Decided(reason, _) => Some(*reason),
             };
             let Some(reason) = known else { return };
-            let Some(Pending { id, state }) = self.pending.pop_front() else { return };
+            let Some(Pending { id, qos, state }) = self.pending.pop_front() else { return };
+            self.pending_once -= usize::from(qos != QoS::ExactlyOnce);
             let text = match state {
                 State::Decided(_, text) => text,
+                State::Ticket(_) if qos == QoS::ExactlyOnce => {
+                    if self.is_turned_away(reason) {
+                        self.session.release(id);
+                    } else {
+                        self.session.take_receipt(id, Receipt::Kept);
+                    }
+                    None
+                }
                 State::Ticket(_) => None,
             };
-            self.puback(id, reason, text.as_deref(), out);
+            self.answer((id, qos), reason, text.as_deref(), out);
         }
     }
 
-    fn puback(&self, id: PacketId, reason: ReasonCode, text: Option<&str>, out: &mut Vec<u8>) {
+    fn answer(
+        &self,
+        (id, qos): (PacketId, QoS),
+        reason: ReasonCode,
+        text: Option<&str>,
+        out: &mut Vec<u8>,
+    ) {
+        let (first, kind, packet): (u8, _, fn(Ack<'_>) -> Packet<'_>) = match qos {
+            QoS::ExactlyOnce => (0x50, PacketKind::PubRec, |ack| Packet::PubRec(ack)),
+            QoS::AtMostOnce | QoS::AtLeastOnce => {
+                (0x40, PacketKind::PubAck, |ack| Packet::PubAck(ack))
+            }
+        };
         if reason == ReasonCode::SUCCESS || self.version == Version::V311 {
             let [high, low] = id.get().to_be_bytes();
-            return Self::put_bytes(&[0x40, 2, high, low], out);
+            return Self::put_bytes(&[first, 2, high, low], out);
         }
         let mut buffer = [0; limits::REASON_STRING_BYTES_MAX + 4];
-        let properties = self.reason_string(PacketKind::PubAck, text, &mut buffer);
+        let properties = self.reason_string(kind, text, &mut buffer);
         let start = out.len();
-        self.put(Packet::PubAck(Ack { id, reason, properties }), out);
+        self.put(packet(Ack { id, reason, properties }), out);
         if out.len() == start {
             // The client's Maximum Packet Size leaves no room for the reason string.
-            self.put(Packet::PubAck(Ack { id, reason, properties: Properties::NONE }), out);
+            self.put(packet(Ack { id, reason, properties: Properties::NONE }), out);
         }
     }
 }

@@ -3,11 +3,13 @@
 //! 1. CONNECT arrives in time ([`Event::Connect`]); the driver judges and answers with
 //!    [`Server::accept`], which says what is offered, or [`Server::refuse`].
 //! 2. Messages that an earlier connection left unacknowledged are sent again, with DUP.
-//! 3. PUBLISH arrives ([`Event::Publish`]); QoS 1 is acknowledged at once ([`Server::acknowledge`]) or
-//!    when its ticket is settled ([`Server::acknowledge_later`], [`Server::settle`]), always in order.
+//! 3. PUBLISH arrives ([`Event::Publish`]); QoS 1 and 2 are answered at once ([`Server::acknowledge`]) or
+//!    when the ticket is settled ([`Server::acknowledge_later`], [`Server::settle`]), always in order. One
+//!    of QoS 2 that comes again before its PUBREL is answered and goes nowhere.
 //! 4. SUBSCRIBE and UNSUBSCRIBE arrive; the driver judges each filter.
-//! 5. Messages go out: QoS 0 encoded once by the driver, QoS 1 through the session
-//!    ([`Server::deliver`]), whose window PUBACK moves on.
+//! 5. Messages go out: QoS 0 encoded once by the driver for all who want it plain
+//!    ([`Server::takes_plain`], else [`Server::send_now`]), QoS 1 and 2 through the session
+//!    ([`Server::deliver`]), whose window PUBACK and PUBCOMP move on.
 //! 6. PINGREQ is answered; silence of one and a half keep-alives ends the connection.
 //! 7. DISCONNECT, an offence, a deadline or the driver ends it ([`Closed`]); the session goes on
 //!    ([`Server::into_session`]).
@@ -16,7 +18,7 @@ mod connect;
 mod incoming;
 mod outgoing;
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 
 use hedgerow_base::{Deadline, Fault, Timestamp};
 
@@ -24,16 +26,21 @@ pub use connect::KeptWill;
 use incoming::Pending;
 pub use outgoing::Delivery;
 
-use crate::{Connect, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version, limits};
+use crate::{
+    Connect, Properties, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version,
+    delivery::Aliases, limits,
+};
 
 /// What a server offers; the defaults are the constants in [`limits`].
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Bytes of a packet from the client.
     pub packet_bytes_max: usize,
-    /// QoS 1 messages from the client that wait for their acknowledgement.
+    /// Messages of QoS 1 and 2 from the client that wait for their acknowledgement.
     pub receive_maximum: u16,
-    /// QoS 1 messages to the client that wait for theirs.
+    /// Topic aliases that the client may use.
+    pub topic_alias_max: u16,
+    /// Messages of QoS 1 and 2 to the client that wait for theirs.
     pub in_flight_max: u16,
     /// Seconds of keep-alive, for 5.0.
     pub keep_alive_s_max: u16,
@@ -41,7 +48,7 @@ pub struct Settings {
     pub session_expiry_s_max: u32,
     /// Milliseconds to a complete CONNECT.
     pub connect_ms_max: i64,
-    /// QoS 1 messages kept for the client.
+    /// Messages of QoS 1 and 2 kept for the client.
     pub queue_messages_max: usize,
     /// Bytes of these.
     pub queue_bytes_max: usize,
@@ -54,6 +61,7 @@ impl Default for Settings {
         Self {
             packet_bytes_max: limits::PACKET_BYTES_MAX,
             receive_maximum: limits::RECEIVE_MAXIMUM,
+            topic_alias_max: limits::TOPIC_ALIAS_MAX,
             in_flight_max: limits::IN_FLIGHT_MAX,
             keep_alive_s_max: limits::KEEP_ALIVE_S_MAX,
             session_expiry_s_max: limits::SESSION_EXPIRY_S_MAX,
@@ -73,9 +81,13 @@ pub enum Event<'a> {
     /// Somebody wants in: judge, then [`Server::accept`] or [`Server::refuse`]. No frame is taken
     /// before.
     Connect(Connect<'a>),
-    /// A message: judge and route, and for QoS 1 [`Server::acknowledge`] or
+    /// A message: judge and route, and for QoS 1 and 2 [`Server::acknowledge`] or
     /// [`Server::acknowledge_later`].
     Publish(Publish<'a>),
+    /// The same, with a topic alias.
+    Aliased(Aliased<'a>),
+    /// A message of QoS 2 came again; its ticket is not settled yet.
+    Repeated,
     /// A message that goes nowhere, already answered. The word is for a counter.
     Refused(&'static str),
     /// The client acknowledged: call [`Server::send`].
@@ -86,6 +98,24 @@ pub enum Event<'a> {
     Unsubscribe(Unsubscribe<'a>),
     /// It is over: write what is left to write, and close.
     Closed(Closed),
+}
+
+/// A message that came with a topic alias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aliased<'a> {
+    topic: Arc<str>,
+    /// Without the alias.
+    properties: Vec<u8>,
+    message: Publish<'a>,
+}
+
+impl Aliased<'_> {
+    /// The message with its topic and without the alias, which means nothing to others.
+    #[must_use]
+    pub fn message(&self) -> Publish<'_> {
+        let properties = Properties::trusted(&self.properties);
+        Publish { topic: &self.topic, properties, ..self.message }
+    }
 }
 
 /// How a connection ended.
@@ -126,8 +156,13 @@ pub struct Server {
     window: usize,
     packet_bytes: usize,
     will: Option<Box<KeptWill>>,
-    /// QoS 1 messages whose acknowledgement has not left, oldest first.
+    /// Messages whose acknowledgement has not left, oldest first; those of QoS 2 wait for PUBREC here.
     pending: VecDeque<Pending>,
+    /// How many of these are of QoS 1.
+    pending_once: usize,
+    /// The client's, by their number less one.
+    aliases: Vec<Option<Arc<str>>>,
+    given: Aliases,
     session: Session,
 }
 
@@ -149,6 +184,9 @@ impl Server {
             packet_bytes: usize::MAX,
             will: None,
             pending: VecDeque::new(),
+            pending_once: 0,
+            aliases: Vec::new(),
+            given: Aliases::default(),
             session: Session::new(),
         }
     }

@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use hedgerow_base::Timestamp;
 
 use super::{Phase, Server};
-use crate::{Kept, session::Allowance};
+use crate::{DeliveryOptions, Kept, Publish, delivery::Envelope, session::Allowance};
 
 /// What became of a message for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +23,59 @@ impl Server {
         self.phase == Phase::Open && bytes <= self.packet_bytes
     }
 
-    /// Puts a QoS 1 message into the session; [`Server::send`] sends it.
-    pub fn deliver(&mut self, message: &Kept) -> Delivery {
+    /// Whether a QoS 0 message with these options goes to the client as it goes to all others.
+    #[inline]
+    #[must_use]
+    pub const fn takes_plain(&self, options: &DeliveryOptions) -> bool {
+        !options.retain && options.identifiers.is_none() && self.given.max == 0
+    }
+
+    /// Appends a QoS 0 message in the client's own words; `false` when it does not take packets of that
+    /// size, or the message has expired.
+    pub fn send_now(
+        &mut self,
+        message: &Publish<'_>,
+        options: &DeliveryOptions,
+        expires_in_s: Option<u32>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let start = out.len();
+        let naming = self.given.naming(message.topic);
+        let version = self.version;
+        let envelope = Envelope { version, id: None, dup: false, options, naming, expires_in_s };
+        let is_sent =
+            envelope.encode(message, out).is_ok() && self.takes(out.len().saturating_sub(start));
+        if is_sent {
+            self.given.told(message.topic, naming);
+        } else {
+            out.truncate(start);
+        }
+        is_sent
+    }
+
+    /// As [`Server::send_now`], for a message that was kept.
+    pub fn send_kept_now(
+        &mut self,
+        message: &Kept,
+        options: &DeliveryOptions,
+        now: Timestamp,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let expires_in_s = message.expires_in_s(now);
+        !message.is_expired(now) && self.send_now(&message.message(), options, expires_in_s, out)
+    }
+
+    /// Puts a message of QoS 1 or 2 into the session; [`Server::send`] sends it.
+    pub fn deliver(&mut self, message: &Kept, options: &DeliveryOptions) -> Delivery {
         let (messages, bytes) = (self.settings.queue_messages_max, self.settings.queue_bytes_max);
-        if self.session.enqueue(message, messages, bytes) {
+        if self.session.enqueue(message, options, messages, bytes) {
             Delivery::Kept
         } else {
             Delivery::QueueFull
         }
     }
 
-    /// Sends QoS 1 messages of the session while the client's window is open and `out` holds less than
+    /// Sends messages of the session while the client's window is open and `out` holds less than
     /// `out_bytes_max`; gives the number dropped because they had expired or are too large for the
     /// client.
     pub fn send(&mut self, now: Timestamp, out_bytes_max: usize, out: &mut Vec<u8>) -> usize {
@@ -46,7 +88,7 @@ impl Server {
             packet_bytes: self.packet_bytes,
             out_bytes: out_bytes_max,
         };
-        self.session.send(allowance, now, out)
+        self.session.send(allowance, &mut self.given, now, out)
     }
 
     /// Whether [`Server::send`] had more to send, had `out` had room.

@@ -15,7 +15,7 @@ fn a_message_of_each_quality_goes_around() {
         let mut pair = Pair::open(Settings::default(), &connect(version, true));
         let wanted = [("a/+", SubscriptionOptions::of(QoS::ExactlyOnce))];
         pair.client.subscribe(&wanted, pair.now, &mut pair.up).unwrap();
-        assert_eq!(pair.exchange(), ["suback [01]"], "qos 2 is granted as 1");
+        assert_eq!(pair.exchange(), ["suback [02]"]);
         pair.client.publish(&message("a/b", QoS::AtMostOnce), pair.now, &mut pair.up).unwrap();
         assert_eq!(pair.exchange(), ["publish a/b None dup=false", "message a/b 0 dup=false"]);
         pair.client.publish(&message("a/b", QoS::AtLeastOnce), pair.now, &mut pair.up).unwrap();
@@ -88,13 +88,19 @@ fn the_server_says_what_it_offers() {
         panic!("no connack")
     };
     let number = |id| ack.properties.number(id);
-    assert_eq!(number(PropertyId::MAXIMUM_QOS), Some(1));
-    assert_eq!(number(PropertyId::RETAIN_AVAILABLE), Some(0));
+    // What is not said is offered.
+    for id in [
+        PropertyId::MAXIMUM_QOS,
+        PropertyId::RETAIN_AVAILABLE,
+        PropertyId::WILDCARD_SUBSCRIPTION_AVAILABLE,
+        PropertyId::SHARED_SUBSCRIPTION_AVAILABLE,
+        PropertyId::SUBSCRIPTION_IDENTIFIER_AVAILABLE,
+    ] {
+        assert_eq!(number(id), None);
+    }
     assert_eq!(number(PropertyId::RECEIVE_MAXIMUM), Some(256));
     assert_eq!(number(PropertyId::MAXIMUM_PACKET_SIZE), Some(256 * 1024));
-    assert_eq!(number(PropertyId::SHARED_SUBSCRIPTION_AVAILABLE), Some(0));
-    assert_eq!(number(PropertyId::SUBSCRIPTION_IDENTIFIER_AVAILABLE), Some(0));
-    assert_eq!(number(PropertyId::TOPIC_ALIAS_MAXIMUM), None, "none means 0");
+    assert_eq!(number(PropertyId::TOPIC_ALIAS_MAXIMUM), Some(32));
     assert_eq!(number(PropertyId::SERVER_KEEP_ALIVE), Some(50));
     pair.answer(&bytes, &mut vec![]);
     assert_eq!(pair.client.deadline().unwrap().at, pair.now.plus_ms(50_000));
@@ -148,7 +154,8 @@ fn a_reason_is_told_unless_the_client_wants_none() {
         let wants = hedgerow_mqtt::Connect { properties, ..connect(Version::V5, true) };
         let mut pair = Pair::open(Settings::default(), &wants);
         let id = hedgerow_mqtt::PacketId::MIN;
-        pair.server.acknowledge(id, ReasonCode::NOT_AUTHORIZED, Some("no"), &mut pair.down);
+        let asked = (id, QoS::AtLeastOnce);
+        pair.server.acknowledge(asked, ReasonCode::NOT_AUTHORIZED, Some("no"), &mut pair.down);
         assert_eq!(pair.down.len(), bytes, "{:02x?}", pair.down);
     }
 }
@@ -164,7 +171,7 @@ fn messages_that_expire_while_they_wait_are_not_sent() {
     for (wait_ms, left) in [(3_000, Some(7)), (9_999, Some(0)), (10_000, None)] {
         let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
         let kept = hedgerow_mqtt::Kept::new(&expiring, pair.now);
-        pair.server.deliver(&kept);
+        pair.server.deliver(&kept, &hedgerow_mqtt::DeliveryOptions::of(QoS::AtLeastOnce));
         let dropped = pair.server.send(pair.now.plus_ms(wait_ms), usize::MAX, &mut pair.down);
         let Some(left) = left else {
             assert_eq!((dropped, pair.down.len(), pair.server.session().queued_bytes()), (1, 0, 0));

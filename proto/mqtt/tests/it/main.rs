@@ -9,6 +9,7 @@
 
 mod conversation;
 mod corpus;
+mod exactly_once;
 mod malformed;
 mod offences;
 mod pair;

@@ -2,8 +2,8 @@
 
 use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{
-    Client, ClientEvent, Closed, Connect, Event, Kept, Properties, Publish, QoS, ReasonCode,
-    Server, Session, Settings, Split, Version, Will, split,
+    Client, ClientEvent, Closed, Connect, DeliveryOptions, Event, Kept, Properties, Publish, QoS,
+    ReasonCode, Server, Session, Settings, Split, Version, Will, split,
 };
 
 /// What an endpoint saw, as text: short to write in assertions.
@@ -127,12 +127,15 @@ impl Pair {
             }
             Event::Publish(publish) => {
                 log.push(format!("publish {} {:?} dup={}", publish.topic, publish.id, publish.dup));
-                match (publish.id, self.next_ticket.as_mut()) {
-                    (Some(id), Some(ticket)) => {
-                        server.acknowledge_later(id, *ticket);
+                let asked = publish.id.map(|id| (id, publish.qos));
+                match (asked, self.next_ticket.as_mut()) {
+                    (Some(asked), Some(ticket)) => {
+                        server.acknowledge_later(asked, *ticket);
                         *ticket += 1;
                     }
-                    (Some(id), None) => server.acknowledge(id, ReasonCode::SUCCESS, None, down),
+                    (Some(asked), None) => {
+                        server.acknowledge(asked, ReasonCode::SUCCESS, None, down);
+                    }
                     (None, _) => {}
                 }
                 if !self.up_has_subscription(publish.topic) {
@@ -145,7 +148,7 @@ impl Pair {
                     publish.encode(version, &mut self.down).unwrap();
                 }
             }
-            Event::Subscribe(subscribe) => server.subscribe(&subscribe, |_, _| Ok(()), down),
+            Event::Subscribe(subscribe) => server.subscribe(&subscribe, |_, _, _| Ok(()), down),
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), down),
             Event::Acknowledged => {
                 log.push("acknowledged".into());
@@ -153,6 +156,12 @@ impl Pair {
             }
             Event::Closed(closed) => self.closed = Some(closed),
             Event::Refused(why) => log.push(format!("refused {why}")),
+            Event::Aliased(aliased) => {
+                let message = aliased.message();
+                let bytes = message.properties.as_bytes();
+                log.push(format!("aliased {} {bytes:02x?}", message.topic));
+            }
+            Event::Repeated => log.push("repeated".into()),
             Event::Nothing => {}
         }
     }
@@ -164,7 +173,11 @@ impl Pair {
 
     /// Hands the client a QoS 1 message from elsewhere.
     pub(crate) fn deliver(&mut self, publish: &Publish<'_>) {
-        self.server.deliver(&Kept::new(publish, self.now));
+        self.deliver_as(publish, &DeliveryOptions::of(QoS::AtLeastOnce));
+    }
+
+    pub(crate) fn deliver_as(&mut self, publish: &Publish<'_>, options: &DeliveryOptions) {
+        self.server.deliver(&Kept::new(publish, self.now), options);
         self.server.send(self.now, usize::MAX, &mut self.down);
     }
 

@@ -1,13 +1,14 @@
 //! What outlives a connection, and the queue's limits.
 
 use hedgerow_mqtt::{
-    Connect, Delivery, Kept, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS, Settings,
-    SubscriptionOptions, Value, Version,
+    Connect, Delivery, DeliveryOptions, Kept, PacketKind, Place, PropertyId, PropertyWriter,
+    Publish, QoS, Settings, SubscriptionOptions, Value, Version,
 };
 
 use crate::pair::{Pair, connect, message};
 
 const QOS_1: QoS = QoS::AtLeastOnce;
+const PLAIN: DeliveryOptions = DeliveryOptions::of(QOS_1);
 
 #[test]
 fn unacknowledged_messages_come_again_with_dup_and_their_identifiers() {
@@ -40,7 +41,7 @@ fn messages_wait_for_a_client_that_is_away() {
     let mut pair = Pair::open(Settings::default(), &lasting);
     let (mut session, seconds) = pair.server.take_session().unwrap();
     assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
-    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), 1, 100));
+    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, 1, 100));
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
     pair.kept = Some(session);
     let log = pair.dial(&lasting);
@@ -92,7 +93,7 @@ fn the_window_of_the_client_is_kept_and_refilled() {
     let mut pair = Pair::new(Settings::default());
     pair.dial(&Connect { properties, ..connect(Version::V5, true) });
     for _ in 0..5 {
-        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now));
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
     }
     pair.server.send(pair.now, usize::MAX, &mut pair.down);
     let one = 3 + 1 + 2 + 1 + 1 + 1;
@@ -109,13 +110,13 @@ fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
     let mut pair = Pair::open(settings, &connect(Version::V5, true));
     let two_bytes = Kept::new(&message("t", QOS_1), pair.now);
     for _ in 0..3 {
-        assert_eq!(pair.server.deliver(&two_bytes), Delivery::Kept);
+        assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::Kept);
     }
-    assert_eq!(pair.server.deliver(&two_bytes), Delivery::QueueFull, "a fourth message");
+    assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "a fourth message");
     let mut pair = Pair::open(settings, &connect(Version::V5, true));
     let nine = Kept::new(&Publish { payload: b"12345678", ..message("t", QOS_1) }, pair.now);
-    assert_eq!(pair.server.deliver(&nine), Delivery::Kept);
-    assert_eq!(pair.server.deliver(&two_bytes), Delivery::QueueFull, "an eleventh byte");
+    assert_eq!(pair.server.deliver(&nine, &PLAIN), Delivery::Kept);
+    assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "an eleventh byte");
 }
 
 #[test]
@@ -139,7 +140,7 @@ fn identifiers_wrap_around_without_zero() {
 fn a_full_out_buffer_holds_messages_back_without_losing_them() {
     let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
     for _ in 0..4 {
-        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now));
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
     }
     pair.server.send(pair.now, 10, &mut pair.down);
     assert!(pair.server.has_more() && pair.down.len() < 20);
@@ -156,7 +157,7 @@ fn messages_no_longer_wanted_leave_the_queue_and_the_rest_goes_on() {
         pair.deliver(&message(topic, QOS_1));
     }
     for topic in ["no", "yes"] {
-        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now));
+        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now), &PLAIN);
     }
     assert_eq!(pair.server.session_mut().retain(|topic| topic == "yes"), 3);
     let log = pair.exchange();

@@ -185,6 +185,7 @@ fn subscribe_and_unsubscribe() {
             no_local: true,
             retain_as_published: true,
             retain_handling: 2,
+            identifier: None,
         },
         SubscriptionOptions::of(QoS::AtMostOnce),
     );

@@ -1,0 +1,187 @@
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use hedgerow_base::Timestamp;
+use hedgerow_mqtt::{Kept, Publish, QoS, topic};
+
+use crate::limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MAX};
+
+/// The last message of each topic that was published with the retain flag (MQTT 5.0, section 3.3.1.3).
+///
+/// All shards share it; it is written for a retained message and read for a subscription, never for an
+/// ordinary message.
+#[derive(Debug, Default)]
+pub(crate) struct Retained {
+    topics: RwLock<Topics>,
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+type Topics = BTreeMap<Box<str>, (Kept, QoS)>;
+
+/// Some retained messages of a filter, and where to go on.
+pub(crate) struct Page {
+    pub(crate) messages: Vec<(Kept, QoS)>,
+    /// The last topic looked at; `None` when there is no other.
+    pub(crate) last: Option<Box<str>>,
+}
+
+/// There is no room for another topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl Retained {
+    fn read(&self) -> RwLockReadGuard<'_, Topics> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Topics> {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Topics that have a message, and the bytes of these.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.messages.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// Keeps a message in place of the one before; an empty one takes it away.
+    pub(crate) fn keep(&self, message: &Publish<'_>, now: Timestamp) -> Result<(), Full> {
+        let mut topics = self.write();
+        let old = topics.get(message.topic).map_or(0, |(kept, _)| kept.len());
+        let mut bytes = self.bytes.load(Ordering::Relaxed) - old;
+        if message.payload.is_empty() {
+            topics.remove(message.topic);
+        } else {
+            let kept = Kept::new(message, now);
+            bytes += kept.len();
+            let is_new = old == 0;
+            if bytes > RETAINED_BYTES_MAX || (is_new && topics.len() >= RETAINED_MESSAGES_MAX) {
+                return Err(Full);
+            }
+            topics.insert(message.topic.into(), (kept, message.qos));
+        }
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.messages.store(topics.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// At most `max` messages of the topics that match `filter`, after the topic `after`.
+    pub(crate) fn page(
+        &self,
+        filter: &str,
+        after: Option<&str>,
+        max: usize,
+        now: Timestamp,
+    ) -> Page {
+        let mut page = Page { messages: Vec::new(), last: None };
+        let topics = self.read();
+        let Some(wildcard) = filter.find(['+', '#']) else {
+            let found = topics.get(filter).filter(|(kept, _)| !kept.is_expired(now));
+            page.messages.extend(found.cloned());
+            return page;
+        };
+        // `a/#` matches `a` as well.
+        let literal = filter.get(..wildcard).unwrap_or_default().trim_end_matches('/');
+        let from = match after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(literal),
+        };
+        let range = topics.range::<str, _>((from, Bound::Unbounded));
+        for (looked_at, (name, kept)) in range.enumerate() {
+            if !name.starts_with(literal) {
+                return page;
+            }
+            if topic::matches(filter, name) && !kept.0.is_expired(now) {
+                page.messages.push(kept.clone());
+            }
+            if page.messages.len() >= max || looked_at >= RETAINED_SCAN_MAX {
+                page.last = Some(name.clone());
+                return page;
+            }
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1);
+
+    fn keep(retained: &Retained, topic: &str, payload: &[u8]) -> Result<(), Full> {
+        let message = Publish { retain: true, ..Publish::at_most_once(topic, payload) };
+        retained.keep(&message, NOW)
+    }
+
+    fn found(retained: &Retained, filter: &str, max: usize) -> Vec<String> {
+        let (mut all, mut after) = (vec![], None);
+        loop {
+            let page = retained.page(filter, after.as_deref(), max, NOW);
+            all.extend(page.messages.iter().map(|(kept, _)| kept.topic().to_owned()));
+            let Some(last) = page.last else { return all };
+            after = Some(last);
+        }
+    }
+
+    #[test]
+    fn the_last_message_of_a_topic_is_found_by_every_filter_that_matches() {
+        let retained = Retained::default();
+        for topic in ["a", "a/b", "a/b/c", "ab", "a b", "$SYS/x", "b/b", "/"] {
+            keep(&retained, topic, b"1").unwrap();
+            keep(&retained, topic, b"22").unwrap();
+        }
+        for filter in ["a", "a/#", "a/+", "+/b", "#", "+/b/#", "$SYS/#", "/+", "+", "ab/#", "c"] {
+            let topics = retained.read();
+            let wanted: Vec<_> = topics
+                .keys()
+                .filter(|name| topic::matches(filter, name))
+                .map(|n| n.to_string())
+                .collect();
+            drop(topics);
+            for page in [1, 2, 100] {
+                assert_eq!(found(&retained, filter, page), wanted, "{filter}, {page} a page");
+            }
+        }
+        assert_eq!(retained.size().0, 8);
+        keep(&retained, "a/b", b"").unwrap();
+        assert_eq!((found(&retained, "a/b", 9).len(), retained.size().0), (0, 7));
+    }
+
+    #[test]
+    fn what_is_replaced_or_taken_away_gives_its_room_back() {
+        let retained = Retained::default();
+        keep(&retained, "t", &[0; 100]).unwrap();
+        keep(&retained, "t", &[0; 10]).unwrap();
+        assert_eq!(retained.size(), (1, 11));
+        keep(&retained, "t", b"").unwrap();
+        keep(&retained, "never there", b"").unwrap();
+        assert_eq!(retained.size(), (0, 0));
+    }
+
+    #[test]
+    fn so_many_bytes_fit_and_not_one_more() {
+        let retained = Retained::default();
+        keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX - 1]).unwrap();
+        assert_eq!(keep(&retained, "u", b""), Ok(()), "taking away needs no room");
+        assert_eq!(keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX]), Err(Full));
+        assert_eq!(retained.size(), (1, RETAINED_BYTES_MAX), "the old one stays");
+    }
+
+    #[test]
+    fn so_many_topics_fit_and_not_one_more() {
+        let retained = Retained::default();
+        for number in 0..RETAINED_MESSAGES_MAX {
+            keep(&retained, &number.to_string(), b"1").unwrap();
+        }
+        assert_eq!(keep(&retained, "one more", b"1"), Err(Full));
+        keep(&retained, "0", b"2").unwrap();
+        assert_eq!(found(&retained, "#", 1000).len(), RETAINED_MESSAGES_MAX);
+    }
+}
