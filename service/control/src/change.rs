@@ -100,6 +100,8 @@ pub enum Change {
     RevokeCertificates(DeviceKey, Reason),
     /// Something for the device's timeline.
     Tell(DeviceKey, TimelineEntry),
+    /// Something for the timelines of several devices, at most [`TELL_MAX`](crate::limits::TELL_MAX).
+    TellAll(Vec<(DeviceKey, TimelineEntry)>),
     /// When it was last heard, and whether it has a session.
     Seen {
         /// Which.

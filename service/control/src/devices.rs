@@ -1,5 +1,7 @@
 //! Finding and naming devices.
 
+use std::collections::BTreeMap;
+
 use hedgerow_base::{DeviceId, Fault, Timestamp};
 use hedgerow_policy::{
     Fact,
@@ -14,7 +16,7 @@ use crate::{
     CertificateRecord, Change, Commit, Control, Ctx, Failure, TimelineEntry,
     enrol::tell,
     gate::{Effects, action},
-    limits::PAGE_MAX,
+    limits::{PAGE_MAX, TELL_MAX},
     ports::Counts,
 };
 
@@ -189,18 +191,14 @@ impl Control {
     /// When the store can't be used.
     pub async fn seen(&self, sightings: &[Sighting]) -> Result<(), Failure> {
         let Some(last) = sightings.last() else { return Ok(()) };
-        let mut changes = Vec::with_capacity(2 * sightings.len());
-        for sighting in sightings {
-            changes.extend(self.sighted(sighting).await?);
-        }
+        let changes = self.sighted(sightings).await?;
         let commit = Commit { now: last.at, changes, audit: Vec::new(), events: Vec::new() };
         match self.store.commit(commit).await {
             // One of them was changed at the same time: the others must not wait for it.
             Err(failure) if failure.fault == Fault::Conflict && sightings.len() > 1 => {
-                for sighting in sightings {
+                for sighting in sightings.chunks(1) {
                     let changes = self.sighted(sighting).await?;
-                    let now = sighting.at;
-                    let alone = Commit { now, changes, audit: Vec::new(), events: Vec::new() };
+                    let alone = Commit { now: last.at, changes, audit: vec![], events: vec![] };
                     let _ = self.store.commit(alone).await;
                 }
                 Ok(())
@@ -209,20 +207,29 @@ impl Control {
         }
     }
 
-    async fn sighted(&self, sighting: &Sighting) -> Result<Vec<Change>, Failure> {
-        let Sighting { device, at, is_connected, may_be_first, how } = sighting;
-        let (device, at, is_connected) = (*device, *at, *is_connected);
-        let mut changes = vec![Change::Seen { device, at, is_connected }];
-        if *may_be_first {
-            let known = self.store.device(device.tenant, device.id).await?;
-            let from = known.filter(|known| known.key == device).map(|known| known.state);
-            if let Some(from @ State::Enrolled) = from {
-                let to = from.after(Step::Connect)?;
-                changes.push(Change::MoveDevice { device, from, to });
+    async fn sighted(&self, sightings: &[Sighting]) -> Result<Vec<Change>, Failure> {
+        let (mut changes, mut seen) = (Vec::new(), BTreeMap::new());
+        let mut told = Vec::with_capacity(sightings.len());
+        for Sighting { device, at, is_connected, may_be_first, how } in sightings {
+            // Of several, the last says how it is now.
+            seen.insert(*device, (*at, *is_connected));
+            if *may_be_first {
+                let known = self.store.device(device.tenant, device.id).await?;
+                let from = known.filter(|known| known.key == *device).map(|known| known.state);
+                if let Some(from @ State::Enrolled) = from {
+                    let to = from.after(Step::Connect)?;
+                    changes.push(Change::MoveDevice { device: *device, from, to });
+                }
             }
+            let kind = if *is_connected { "connected" } else { "disconnected" };
+            told.push((*device, TimelineEntry { at: *at, kind: kind.into(), detail: how.clone() }));
         }
-        let kind = if is_connected { "connected" } else { "disconnected" };
-        changes.push(tell(device, at, kind, how));
+        changes.extend(seen.into_iter().map(|(device, (at, is_connected))| Change::Seen {
+            device,
+            at,
+            is_connected,
+        }));
+        changes.extend(told.chunks(TELL_MAX).map(|some| Change::TellAll(some.to_vec())));
         Ok(changes)
     }
 

@@ -7,6 +7,8 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 pub const ACTION_BYTES_MAX: usize = 4096;
 /// Entries of a page of a timeline or of the audit log.
 pub const PAGE_MAX: u32 = 500;
+/// Entries of timelines that one change adds.
+pub const TELL_MAX: usize = 256;
 /// How long a one-time sign-in link works.
 pub const LINK_LIFE_MS: i64 = 15 * MINUTE_MS;
 /// How long a person stays signed in.

@@ -5,7 +5,7 @@ use hedgerow_control::{CertificateRecord, Change, Failure};
 use hedgerow_identity::Claim;
 use hedgerow_policy::Fact;
 use hedgerow_registry::{Device, DeviceKey, Label};
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::error::failure;
 
@@ -133,6 +133,20 @@ pub(super) async fn change(
             let statement = keyed(statement, device).bind(entry.at.as_ms());
             let statement = statement.bind(entry.kind.as_str()).bind(entry.detail.as_str());
             run(connection, statement).await.map(drop)
+        }
+        Change::TellAll(entries) => {
+            let mut statement = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO timeline (tenant, device, incarnation, at, kind, detail) ",
+            );
+            statement.push_values(entries, |mut row, (device, entry)| {
+                row.push_bind(device.tenant.0)
+                    .push_bind(device.id.as_bytes().to_vec())
+                    .push_bind(device.incarnation.0)
+                    .push_bind(entry.at.as_ms())
+                    .push_bind(entry.kind.as_str())
+                    .push_bind(entry.detail.as_str());
+            });
+            run(connection, statement.build()).await.map(drop)
         }
         Change::Seen { device, at, is_connected } => {
             let statement = sqlx::query(

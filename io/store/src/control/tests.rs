@@ -197,6 +197,7 @@ async fn revocation_and_standing_are_kept_with_their_reasons() {
         because: Some(Fact::Retired),
     };
     let told = TimelineEntry { at: NOW, kind: "retired".into(), detail: "why".into() };
+    let later = TimelineEntry { at: NOW, kind: "connected".into(), detail: "later".into() };
     store
         .commit(commit(vec![
             Change::AddDevice(Box::new(device(1, "a"))),
@@ -204,6 +205,7 @@ async fn revocation_and_standing_are_kept_with_their_reasons() {
             judge,
             Change::RevokeCertificates(key(1), Reason::CessationOfOperation),
             Change::Tell(key(1), told.clone()),
+            Change::TellAll(vec![(key(1), later.clone()), (key(2), told.clone())]),
         ]))
         .await
         .unwrap();
@@ -214,7 +216,7 @@ async fn revocation_and_standing_are_kept_with_their_reasons() {
     assert_eq!(revoked[0].reason, Reason::CessationOfOperation);
     assert!(store.revoked(NOW.plus_ms(1000)).await.unwrap().is_empty());
     let timeline = store.timeline(key(1), None, 10).await.unwrap();
-    assert_eq!(timeline.iter().map(|(_, e)| e).collect::<Vec<_>>(), [&told]);
+    assert_eq!(timeline.iter().map(|(_, e)| e).collect::<Vec<_>>(), [&later, &told]);
 }
 
 #[tokio::test]
