@@ -15,6 +15,7 @@ mod error;
 pub mod limits;
 mod ports;
 mod publish;
+mod sessions;
 mod subscribe;
 mod watch;
 
@@ -26,6 +27,9 @@ pub use directory::{DeviceAdmission, Directory, Presence, ValidCertificate};
 pub use error::Refusal;
 pub use ports::{Bus, FirstDenial, LiveValue, NoNotices, Notices, Readings};
 pub use publish::{Message, Outcome, Published};
+pub use sessions::{
+    SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
+};
 pub use watch::{LocalBus, Watched, Watcher};
 
 /// The data plane. Cheap to clone: all clones are the same one.
@@ -35,6 +39,7 @@ pub struct Plane {
     readings: Arc<dyn Readings>,
     bus: Arc<dyn Bus>,
     denials: Arc<denials::Denials>,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl fmt::Debug for Plane {
@@ -48,7 +53,20 @@ impl Plane {
     #[must_use]
     pub fn new(readings: Arc<dyn Readings>, bus: Arc<dyn Bus>, notices: Arc<dyn Notices>) -> Self {
         let denials = Arc::new(denials::Denials::new(notices));
-        Self { directory: Arc::default(), readings, bus, denials }
+        Self { directory: Arc::default(), readings, bus, denials, sessions: None }
+    }
+
+    /// Lets sessions and retained messages outlive the hub. Without it they end with it.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Arc<dyn Sessions>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
+    /// Where sessions are kept, if anywhere.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&dyn Sessions> {
+        self.sessions.as_deref()
     }
 
     /// The devices that it knows; the control plane keeps them true.

@@ -1,0 +1,161 @@
+//! What sessions leave on disk, so that they survive the hub: the port, and what goes through it.
+//!
+//! The wire says what changed; bytes that only it reads (who owns a session, how a message goes to it) are
+//! opaque here. Changes of one call land together or not at all.
+
+use std::sync::Arc;
+
+use hedgerow_base::Timestamp;
+
+use crate::{Commits, Refusal, Ticket};
+
+/// The number of a session, for as long as it lives.
+pub type SessionNumber = u64;
+
+/// One change of what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// A session begins, or its client is back: it has no end for now.
+    Open {
+        /// Which.
+        session: SessionNumber,
+        /// Whose it is.
+        owner: Arc<[u8]>,
+        /// The name that its client gave it.
+        client_id: Arc<str>,
+        /// Seconds that it outlives its connection.
+        expiry_s: u32,
+    },
+    /// Its client went away.
+    Away {
+        /// Which.
+        session: SessionNumber,
+        /// When it ends, unless its client comes back.
+        until: Timestamp,
+    },
+    /// It is over, with everything that it had.
+    End {
+        /// Which.
+        session: SessionNumber,
+    },
+    /// It subscribes, or subscribes anew.
+    Subscribe {
+        /// Which.
+        session: SessionNumber,
+        /// To what.
+        filter: Arc<str>,
+        /// How.
+        options: Box<[u8]>,
+    },
+    /// It wants no more of a filter.
+    Unsubscribe {
+        /// Which.
+        session: SessionNumber,
+        /// Of what.
+        filter: Arc<str>,
+    },
+    /// A message waits for its client.
+    Queue {
+        /// Which.
+        session: SessionNumber,
+        /// Its place among the session's messages; it only grows.
+        order: u64,
+        /// How it goes to the client.
+        options: Box<[u8]>,
+        /// The message, shared by all sessions that it waits in.
+        message: Arc<[u8]>,
+    },
+    /// The client has a message of QoS 2; what waits is its PUBCOMP. The message itself can go.
+    Release {
+        /// Which.
+        session: SessionNumber,
+        /// The place that the message had.
+        order: u64,
+    },
+    /// Nothing waits for a message any more.
+    Done {
+        /// Which.
+        session: SessionNumber,
+        /// The place that the message had.
+        order: u64,
+    },
+    /// A message of QoS 2 was taken from the client.
+    Take {
+        /// Which.
+        session: SessionNumber,
+        /// Its packet identifier.
+        packet: u16,
+    },
+    /// The client released it.
+    Forget {
+        /// Which.
+        session: SessionNumber,
+        /// Its packet identifier.
+        packet: u16,
+    },
+    /// The message of a topic is retained, in place of the one before.
+    Retain {
+        /// Where.
+        topic: Arc<str>,
+        /// What.
+        message: Arc<[u8]>,
+    },
+    /// The topic's message is retained no more.
+    Unretain {
+        /// Where.
+        topic: Arc<str>,
+    },
+}
+
+/// Where sessions become durable. Everything here returns at once; nothing waits for a disk.
+pub trait Sessions: Send + Sync {
+    /// Hands changes over to be kept with the next commit, in their order and after those of earlier calls.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with the fault Unavailable when more waits than may.
+    fn offer(&self, changes: Vec<SessionChange>) -> Result<Ticket, Refusal>;
+
+    /// Which tickets are durable.
+    fn commits(&self) -> &Commits;
+}
+
+/// A session as it was found on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// Its number.
+    pub session: SessionNumber,
+    /// As [`SessionChange::Open`] said.
+    pub owner: Box<[u8]>,
+    /// The name that its client gave it.
+    pub client_id: Box<str>,
+    /// Seconds that it outlives its connection.
+    pub expiry_s: u32,
+    /// When it ends; none when its client was connected.
+    pub until: Option<Timestamp>,
+    /// Filters with their options.
+    pub subscriptions: Vec<(Box<str>, Box<[u8]>)>,
+    /// What waits for its client, in order.
+    pub queue: Vec<StoredMessage>,
+    /// Packet identifiers of messages of QoS 2 that the client has not released.
+    pub taken: Vec<u16>,
+}
+
+/// A message that waits for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its place among the session's messages.
+    pub order: u64,
+    /// As [`SessionChange::Queue`] said.
+    pub options: Box<[u8]>,
+    /// None once the client has it and PUBCOMP is awaited.
+    pub message: Option<Box<[u8]>>,
+}
+
+/// Everything that was kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredSessions {
+    /// By their numbers.
+    pub sessions: Vec<StoredSession>,
+    /// Topics with their retained message.
+    pub retained: Vec<(Box<str>, Box<[u8]>)>,
+}
