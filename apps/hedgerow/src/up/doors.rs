@@ -111,9 +111,9 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
         bus: Arc::clone(&hub.bus),
         open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
         log_key: *hub.notary.public_key(),
-        profile: Box::new({
+        bounds: Box::new({
             let profiles = Arc::clone(&hub.profiles);
-            move |name| profiles.named(name)
+            move |tenant, name| profiles.named(tenant, name)
         }),
         random: Arc::new(SystemRandom),
         ca_pem: pem(&hub.authority.root),

@@ -1,10 +1,6 @@
 //! The hub's parts, put together.
 
-use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use hedgerow_api::RevocationList;
 use hedgerow_base::{Secret, TenantId};
@@ -15,15 +11,12 @@ use hedgerow_keys::{
 };
 use hedgerow_listen::{HandshakeKey, Identity, server::now};
 use hedgerow_plane::{LocalBus, Plane};
-use hedgerow_policy::{Actor, Overlay};
+use hedgerow_policy::Actor;
 use hedgerow_store::{ControlStore, MasterKey, ReadingsStore, readings::system_clock};
+use tokio::sync::Mutex;
 
 use super::{
-    Problem,
-    doors::Doors,
-    herald::{Messenger, Profiles},
-    names::Names,
-    notices,
+    Problem, doors::Doors, herald::Messenger, names::Names, notices, profiles::Profiles,
     voice::Voice,
 };
 use crate::args::Up;
@@ -68,14 +61,13 @@ impl Hub {
         let (queue, waiting) = notices::queue();
         let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
         let revocation = Arc::new(RevocationList::default());
-        let profiles = Arc::new(Profiles::built_in()?);
+        let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
             store: Arc::clone(&store) as _,
             plane: plane.clone(),
             profiles: Arc::clone(&profiles),
             revocation: Arc::clone(&revocation),
-            overlay: Arc::new(Overlay::default()),
-            ready: OnceLock::new(),
+            turn: Mutex::default(),
         });
         let voice = Arc::new(Voice::default());
         let control = Arc::new(Control::new(Ports {

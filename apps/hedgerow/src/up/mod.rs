@@ -13,6 +13,7 @@ mod herald;
 mod hub;
 mod names;
 mod notices;
+mod profiles;
 mod seal;
 mod voice;
 
