@@ -190,6 +190,19 @@ impl RunningHub {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
+        self.ask_with(token, method, path, &[], body)
+    }
+
+    /// Asks the API with further headers.
+    #[must_use]
+    pub fn ask_with(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
         let url = format!("http://localhost:{}{path}", self.local_port());
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -204,10 +217,19 @@ impl RunningHub {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         };
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut answer = agent.run(request.body(body).unwrap()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Has the API change what was seen at this revision.
+    #[must_use]
+    pub fn change(&self, method: &str, path: &str, seen: i64, body: &Value) -> (u16, Value) {
+        let tag = format!("\"{seen}\"");
+        self.ask_with(Some(&self.token()), method, path, &[("if-match", &tag)], body)
     }
 
     /// Asks the API for something that has to be there.

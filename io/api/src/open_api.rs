@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use crate::rest::{
-    actions, audit, claims, devices, health, live, readings, session, standing, tokens,
+    actions, audit, claims, devices, health, live, profiles, readings, session, standing, tokens,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +27,8 @@ use crate::rest::{
         standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
+        profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,
+        profiles::accept, profiles::narrow,
         audit::list, audit::verify, audit::checkpoint,
         tokens::create, tokens::list, tokens::remove,
         session::show, session::sign_in, session::sign_out, session::set_password,

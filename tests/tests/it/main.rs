@@ -10,5 +10,6 @@
 mod audit;
 mod disk;
 mod kill;
+mod profiles;
 mod rights;
 mod standing;

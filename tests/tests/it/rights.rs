@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 29] = [
+const OPERATIONS: [(&str, &str, bool); 36] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/devices", true),
     ("GET", "/api/v1/devices/{id}", true),
@@ -29,6 +29,13 @@ const OPERATIONS: [(&str, &str, bool); 29] = [
     ("GET", "/api/v1/devices/{id}/readings", true),
     ("GET", "/api/v1/devices/{id}/buckets", true),
     ("GET", "/api/v1/devices/{id}/live", true),
+    ("GET", "/api/v1/profiles", true),
+    ("GET", "/api/v1/profiles/{name}", true),
+    ("GET", "/api/v1/profiles/{name}/document", true),
+    ("PUT", "/api/v1/profiles/{name}", false),
+    ("DELETE", "/api/v1/profiles/{name}", false),
+    ("PUT", "/api/v1/profiles/{name}/overlay", false),
+    ("POST", "/api/v1/profiles/{name}/accept", false),
     ("GET", "/api/v1/claims", true),
     ("POST", "/api/v1/claims", false),
     ("DELETE", "/api/v1/claims/{id}", false),
@@ -50,7 +57,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/api/v1/claims") => json!({"name": "x"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),
         ("POST", "/api/v1/session/password") => json!({"password": "a long enough one"}),
-        ("POST" | "PATCH", _) => json!({}),
+        ("POST" | "PATCH" | "PUT", _) => json!({}),
         _ => Value::Null,
     }
 }
@@ -89,6 +96,7 @@ fn nothing_works_without_a_sign_in_and_little_with_a_reading_token() {
             true => path.replace("{id}", device.id()),
             false => path.replace("{id}", "0"),
         };
+        let place = place.replace("{name}", "linux-host");
         let place = if path.ends_with("/buckets") { place + "?property=load1" } else { place };
         let is_open = OPEN.iter().any(|(m, p, _)| (*m, *p) == (method, path));
         for token in [None, Some("wrong")] {

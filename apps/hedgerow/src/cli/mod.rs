@@ -3,6 +3,7 @@
 mod audit;
 mod device;
 mod hub;
+mod profile;
 mod show;
 mod status;
 mod telemetry;
@@ -51,6 +52,11 @@ pub(crate) enum Ask {
     /// Example: hedgerow device list --state active
     #[command(subcommand)]
     Device(device::Device),
+    /// Device profiles: check, add, narrow
+    ///
+    /// Example: hedgerow profile add greenhouse.tm.json
+    #[command(subcommand)]
+    Profile(profile::Profile),
     /// Readings that were stored
     ///
     /// Example: hedgerow telemetry query --device ID --property cpuPercent --since 15m
@@ -73,11 +79,19 @@ pub(crate) enum Ask {
 }
 
 pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
-    let hub = Hub::find(data, remote)?;
     let json = remote.json;
+    let ask = match ask {
+        Ask::Profile(profile) => match profile::offline(json, profile) {
+            Ok(done) => return done,
+            Err(profile) => Ask::Profile(profile),
+        },
+        other => other,
+    };
+    let hub = Hub::find(data, remote)?;
     match ask {
         Ask::Status => status::run(&hub, json),
         Ask::Device(device) => device::run(&hub, json, device),
+        Ask::Profile(profile) => profile::run(&hub, json, profile),
         Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),
         Ask::Watch(watch) => telemetry::watch(&hub, json, &watch),
         Ask::Audit(audit) => audit::run(&hub, json, audit),

@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod forms;
 pub(crate) mod health;
 pub(crate) mod live;
+pub(crate) mod profiles;
 pub(crate) mod readings;
 pub(crate) mod session;
 pub(crate) mod standing;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    routing::{delete, get, post},
+    extract::DefaultBodyLimit,
+    routing::{delete, get, post, put},
 };
+use hedgerow_model::limits::PROFILE_BYTES_MAX;
 
 use crate::{People, problem::Refused};
 
@@ -37,12 +40,20 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/readings", get(readings::readings))
         .route("/buckets", get(readings::buckets))
         .route("/live", get(live::live));
+    let profile = Router::new()
+        .route("/", get(profiles::one).put(profiles::put).delete(profiles::remove))
+        .route("/document", get(profiles::document))
+        .route("/overlay", put(profiles::narrow))
+        .route("/accept", post(profiles::accept))
+        .layer(DefaultBodyLimit::max(PROFILE_BYTES_MAX));
     let v1 = Router::new()
         .route("/health", get(health::health))
         .route("/status", get(health::status))
         .route("/openapi.json", get(crate::open_api::document))
         .route("/devices", get(devices::list))
         .nest("/devices/{id}", device)
+        .route("/profiles", get(profiles::list))
+        .nest("/profiles/{name}", profile)
         .route("/claims", get(claims::list).post(claims::create))
         .route("/claims/{id}", delete(claims::withdraw))
         .route("/audit", get(audit::list))
