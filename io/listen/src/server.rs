@@ -53,6 +53,13 @@ impl Slot {
         Arc::new(Self(RwLock::new(Arc::new(identity.certified()))))
     }
 
+    /// The leaf that new connections see, in DER.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        let now = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        now.cert.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
+    }
+
     /// New connections see this one.
     pub fn replace(&self, identity: &Identity) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(identity.certified());

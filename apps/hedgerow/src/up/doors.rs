@@ -15,7 +15,7 @@ use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
-    server::{ClientCertificates, Door, Handshakes, Slot, config, tester},
+    server::{ClientCertificates, Door, Handshakes, config, tester},
 };
 use hedgerow_plane::Plane;
 use hedgerow_tlog::Note;
@@ -42,7 +42,8 @@ pub(super) struct Doors {
 
 pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
-    let slot = Slot::new(&hub.identity);
+    let slot = Arc::clone(&hub.slot);
+    tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 

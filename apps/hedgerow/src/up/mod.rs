@@ -14,6 +14,7 @@ mod hub;
 mod names;
 mod notices;
 mod profiles;
+mod renewal;
 mod seal;
 mod voice;
 
