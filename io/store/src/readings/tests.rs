@@ -418,6 +418,29 @@ async fn readings_older_than_their_retention_are_deleted() {
 }
 
 #[tokio::test]
+async fn readings_that_keep_coming_do_not_keep_the_store_from_its_other_work() {
+    let house = House::new();
+    let store = house.open().await;
+    let cpu = store.series(device(1), &specs())[0];
+    let flood = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for at in 0.. {
+                offer(&store, cpu, &numbers(at..at + 1));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    while store.commits().state(Ticket(3)) == Durability::Waiting {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let patience = Duration::from_secs(10);
+    let expired = tokio::time::timeout(patience, store.expire()).await;
+    assert_eq!(expired.expect("the order is obeyed").unwrap(), 0);
+    flood.abort();
+}
+
+#[tokio::test]
 async fn a_shorter_retention_is_taken_over() {
     let house = House::new();
     let store = house.open().await;

@@ -71,16 +71,15 @@ impl Writer {
             tokio::select! {
                 biased;
                 order = inbox.recv() => {
-                    self.drain(&mut spare).await;
+                    self.take_waiting(&mut spare).await;
                     let Some(order) = order else { return };
                     if self.obey(order).await {
                         return;
                     }
                 }
-                () = self.shared.offered.notified() => {}
                 _ = tick.tick() => self.look_around().await,
+                () = self.shared.offered.notified() => self.take_waiting(&mut spare).await,
             }
-            self.drain(&mut spare).await;
         }
     }
 
@@ -90,23 +89,22 @@ impl Writer {
         sleep_until(self.committed + Duration::from_millis(GATHER_MS)).await;
     }
 
-    /// Commits, and seals what became full, until nothing waits.
-    async fn drain(&mut self, spare: &mut Vec<u8>) {
-        loop {
-            if self.shared.pending().is_empty() {
-                return;
-            }
-            self.gather().await;
-            let group = self.shared.pending().take(core::mem::take(spare));
-            let Some(mut group) = group else { return };
-            let committed = self.commit(&group).await;
-            self.committed = Instant::now();
-            self.settle(&group, committed).await;
-            group.bytes.clear();
-            *spare = group.bytes;
-            if self.shared.head().is_sealing_due() {
-                let _ = self.seal_due().await;
-            }
+    /// Commits all that waits, and seals what became full. What is offered meanwhile has its own turn, so
+    /// that readings that keep coming keep the writer from nothing else.
+    async fn take_waiting(&mut self, spare: &mut Vec<u8>) {
+        if self.shared.pending().is_empty() {
+            return;
+        }
+        self.gather().await;
+        let group = self.shared.pending().take(core::mem::take(spare));
+        let Some(mut group) = group else { return };
+        let committed = self.commit(&group).await;
+        self.committed = Instant::now();
+        self.settle(&group, committed).await;
+        group.bytes.clear();
+        *spare = group.bytes;
+        if self.shared.head().is_sealing_due() {
+            let _ = self.seal_due().await;
         }
     }
 
@@ -174,7 +172,7 @@ impl Writer {
             Order::Close(answer) => {
                 self.shared.pending().close();
                 let mut spare = Vec::new();
-                self.drain(&mut spare).await;
+                self.take_waiting(&mut spare).await;
                 let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
                 let closed = checkpoint.execute(&mut self.connection).await;
                 drop(answer.send(closed.map(drop).while_doing("closing")));
