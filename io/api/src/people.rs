@@ -18,7 +18,7 @@ use hedgerow_policy::Overlay;
 use hedgerow_registry::Device;
 use hedgerow_tlog::{Checkpoint, Note};
 
-use crate::{door::Transport, limits::BODY_BYTES_MAX, pages, rest};
+use crate::{Meters, door::Transport, limits::BODY_BYTES_MAX, pages, rest};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
@@ -49,6 +49,8 @@ pub struct People {
     pub log_key: [u8; 32],
     /// What devices are held to, by the names of profiles.
     pub bounds: Box<BoundsByName>,
+    /// Reads what is counted elsewhere.
+    pub meters: Box<dyn Fn() -> Meters + Send + Sync>,
     /// Randomness for cookies and tokens.
     pub random: Arc<dyn Random>,
     /// Root CA as PEM, to be downloaded.

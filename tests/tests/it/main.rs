@@ -10,6 +10,7 @@
 mod audit;
 mod disk;
 mod kill;
+mod metrics;
 mod profiles;
 mod rights;
 mod standing;

@@ -25,6 +25,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{
     Problem,
     hub::{Hub, pem},
+    meters::Gauges,
 };
 use crate::args::Up;
 
@@ -61,8 +62,20 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         );
     }
 
-    let door = listen(up.devices).await?;
-    let devices = door.address()?;
+    if !up.local.ip().is_loopback() {
+        return Err(format!("--local is for loopback only, not {}", up.local).into());
+    }
+    let (for_devices, for_people, for_here) =
+        (listen(up.devices).await?, listen(up.https).await?, listen(up.local).await?);
+    let (devices, https, local) =
+        (for_devices.address()?, for_people.address()?, for_here.address()?);
+    let open = vec![
+        ("devices", for_devices.occupancy()),
+        ("people", for_people.occupancy()),
+        ("local", for_here.occupancy()),
+    ];
+    let gauges = Gauges::new(hub, wire.meter(), open);
+
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
@@ -75,7 +88,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     }));
     let stopped = told(&stop);
     serving.push(tokio::spawn(serve_tls(
-        door,
+        for_devices,
         Handshakes::new(tls),
         routes,
         TenantId::FIRST,
@@ -83,28 +96,27 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let people = Arc::new(people(hub, up, &name, devices, mqtts));
-    let door = listen(up.https).await?;
-    let https = door.address()?;
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), gauges));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
-        door,
+        for_people,
         Handshakes::new(tls),
         router(&people, Transport::Https),
         TenantId::FIRST,
         told(&stop),
     )));
-    if !up.local.ip().is_loopback() {
-        return Err(format!("--local is for loopback only, not {}", up.local).into());
-    }
-    let door = listen(up.local).await?;
-    let local = door.address()?;
     let routes = router(&people, Transport::Local);
-    serving.push(tokio::spawn(serve_local(door, routes, told(&stop))));
+    serving.push(tokio::spawn(serve_local(for_here, routes, told(&stop))));
     Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
 }
 
-fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr) -> People {
+fn people(
+    hub: &Hub,
+    up: &Up,
+    name: &str,
+    (devices, mqtts): (SocketAddr, SocketAddr),
+    gauges: Gauges,
+) -> People {
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
@@ -116,6 +128,7 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
             let profiles = Arc::clone(&hub.profiles);
             move |tenant, name| profiles.named(tenant, name)
         }),
+        meters: Box::new(move || gauges.read()),
         random: Arc::new(SystemRandom),
         ca_pem: pem(&hub.authority.root),
         fingerprint: hub.fingerprint.clone(),

@@ -1,6 +1,10 @@
 //! The hub's parts, put together.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use hedgerow_api::RevocationList;
 use hedgerow_base::{Secret, TenantId};
@@ -25,6 +29,9 @@ const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
+    /// The data directory.
+    pub(super) data: PathBuf,
+    pub(super) notices: Arc<notices::Queue>,
     pub(super) control: Arc<Control>,
     pub(super) plane: Plane,
     pub(super) bus: Arc<LocalBus>,
@@ -60,7 +67,8 @@ impl Hub {
         let readings = ReadingsStore::open(data, master, system_clock()).await?;
         let bus = Arc::new(LocalBus::default());
         let (queue, waiting) = notices::queue();
-        let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
+        let plane =
+            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _);
         let revocation = Arc::new(RevocationList::default());
         let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
@@ -90,6 +98,8 @@ impl Hub {
         let slot = Slot::new(&renewal.identity(&authority)?);
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
         Ok(Self {
+            data: data.to_owned(),
+            notices: queue,
             control,
             plane,
             bus,

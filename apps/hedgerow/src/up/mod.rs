@@ -11,6 +11,7 @@ mod doors;
 mod first_device;
 mod herald;
 mod hub;
+pub(crate) mod meters;
 mod names;
 mod notices;
 mod profiles;

@@ -247,6 +247,7 @@ fn house() -> Router {
         open_note: Box::new(|_, _| Err("no note".into())),
         log_key: [0; 32],
         bounds: Box::new(move |_, _| bounds.clone()),
+        meters: Box::new(crate::Meters::default),
         random: nothing,
         ca_pem: "PEM".into(),
         fingerprint: "00".into(),

@@ -1,4 +1,4 @@
-//! The REST API under `/api/v1`. Every operation is described where it is handled; `open_api` gathers the
+//! The REST API under `/api/v1`, and `/metrics`. Every operation is described where it is handled; `open_api` gathers the
 //! descriptions, and a test holds that no route is missing from it.
 
 pub(crate) mod actions;
@@ -65,7 +65,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/session/password", post(session::set_password))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so);
-    Router::new().nest("/api/v1", v1)
+    Router::new().nest("/api/v1", v1).route("/metrics", get(health::metrics))
 }
 
 async fn nowhere() -> Refused {

@@ -156,7 +156,10 @@ async fn one_connection_too_many_waits_until_a_place_is_free() {
     let to = door.address().unwrap();
     let _one = tokio::net::TcpStream::connect(to).await.unwrap();
     let _two = tokio::net::TcpStream::connect(to).await.unwrap();
+    let occupancy = door.occupancy();
+    assert_eq!(occupancy.taken(), 0);
     let first = door.next().await;
+    assert_eq!(occupancy.taken(), 1);
     let waiting = tokio::spawn({
         let door = Arc::clone(&door);
         async move { door.next().await }
@@ -164,7 +167,10 @@ async fn one_connection_too_many_waits_until_a_place_is_free() {
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     drop(first);
-    waiting.await.unwrap();
+    let second = waiting.await.unwrap();
+    assert_eq!(occupancy.taken(), 1);
+    drop(second);
+    assert_eq!(occupancy.taken(), 0);
 }
 
 /// Connects, and says one thing that is echoed; the connection, and the leaf that the server showed.

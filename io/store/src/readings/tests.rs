@@ -415,6 +415,8 @@ async fn readings_older_than_their_retention_are_deleted() {
     house.later(1);
     assert_eq!(store.expire().await.unwrap(), 1);
     assert_eq!(read(&store, device(1), "cpu").await, []);
+    let tally = Tally { readings: 10, commits: 1, commits_failed: 0, chunks_expired: 1 };
+    assert_eq!(store.tally(), tally);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use super::{
     limits::{GATHER_MS, RETRY_MS, TICK_SECONDS},
     pending::Group,
     sealing::Pages,
+    tally::Counts,
 };
 
 pub(super) struct Writer {
@@ -142,10 +143,13 @@ impl Writer {
         match committed {
             Ok(()) => {
                 self.keep(group);
+                Counts::add(&self.shared.counts.readings, group.count.into());
+                Counts::add(&self.shared.counts.commits, 1);
                 self.shared.commits.stored_up_to(group.ticket);
                 self.retry_ms = RETRY_MS.0;
             }
             Err(_) => {
+                Counts::add(&self.shared.counts.commits_failed, 1);
                 self.shared.commits.failed(group.ticket);
                 sleep(Duration::from_millis(self.retry_ms)).await;
                 self.retry_ms = (self.retry_ms * 2).min(RETRY_MS.1);
