@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::cli::{Ask, Remote};
 
@@ -30,6 +31,21 @@ pub(crate) enum Command {
     Up(Up),
     #[command(flatten)]
     Ask(Ask),
+    /// Print what makes a shell complete this program's commands
+    ///
+    /// Example: hedgerow completions bash > /etc/bash_completion.d/hedgerow
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command
+    ///
+    /// Example: hedgerow man --to /usr/local/share/man/man1
+    Man {
+        /// Write a page for each command into this directory
+        #[arg(long = "to", value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Run this machine's own device (started by `up --with-agent`)
     #[command(hide = true)]
     ThisDevice(ThisDevice),
@@ -90,5 +106,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    fn without_example(command: &clap::Command, found: &mut Vec<String>) {
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            let help = inner.get_long_about().map(ToString::to_string).unwrap_or_default();
+            if !help.contains("Example: hedgerow ") {
+                found.push(format!("{} {}", command.get_name(), inner.get_name()));
+            }
+            without_example(inner, found);
+        }
+    }
+
+    #[test]
+    fn every_help_has_an_example() {
+        let mut found = Vec::new();
+        without_example(&Args::command(), &mut found);
+        assert_eq!(found, [""; 0]);
     }
 }

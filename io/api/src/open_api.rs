@@ -10,7 +10,8 @@ use utoipa::{
 };
 
 use crate::rest::{
-    actions, audit, claims, devices, health, live, profiles, readings, session, standing, tokens,
+    actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
+    standing, tokens,
 };
 
 #[derive(OpenApi)]
@@ -30,6 +31,8 @@ use crate::rest::{
         profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,
         profiles::accept, profiles::narrow,
         audit::list, audit::verify, audit::checkpoint,
+        authority::list, authority::revoked,
+        persons::list, persons::add, persons::set_role, persons::remove,
         tokens::create, tokens::list, tokens::remove,
         session::show, session::sign_in, session::sign_out, session::set_password,
     ),

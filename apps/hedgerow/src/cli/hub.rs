@@ -73,6 +73,11 @@ impl Hub {
         Ok(Self { agent: agent(remote)?, base: read("local.url")?, token: read("admin.token")? })
     }
 
+    /// Its address: `https://host:port`, or that of the loopback door.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Asks for `path` below `/api/v1`.
     pub(crate) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, AskError> {
         let request = self.agent.get(self.uri(path, query)?);
@@ -95,6 +100,21 @@ impl Hub {
         seen: Option<i64>,
         body: &[u8],
     ) -> Result<Value, AskError> {
+        json(self.changed(method, path, seen, body)?)
+    }
+
+    /// The same for what has no answer.
+    pub(crate) fn set(&self, method: &str, path: &str, body: &Value) -> Result<(), AskError> {
+        self.changed(method, path, None, body.to_string().as_bytes()).map(drop)
+    }
+
+    fn changed(
+        &self,
+        method: &str,
+        path: &str,
+        seen: Option<i64>,
+        body: &[u8],
+    ) -> Result<Response<Body>, AskError> {
         let mut request = Request::builder()
             .method(method)
             .uri(self.uri(path, &[])?)
@@ -105,7 +125,7 @@ impl Hub {
         }
         let request =
             request.body(body).map_err(|error| AskError::Setup(format!("a request: {error}")))?;
-        json(self.judge(self.agent.run(request))?)
+        self.judge(self.agent.run(request))
     }
 
     /// Takes away what was seen at this revision.

@@ -1,6 +1,7 @@
 //! The operator's commands: each asks the hub's API and shows the answer, as a table or as `--json`.
 
 mod audit;
+mod authority;
 mod device;
 mod hub;
 mod profile;
@@ -8,6 +9,7 @@ mod show;
 mod status;
 mod telemetry;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 
@@ -71,6 +73,16 @@ pub(crate) enum Ask {
     /// Example: hedgerow audit verify
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The hub's certificate authority
+    ///
+    /// Example: hedgerow ca show --pem
+    #[command(subcommand)]
+    Ca(authority::Ca),
+    /// People with an account
+    ///
+    /// Example: hedgerow user add olga --role operator
+    #[command(subcommand)]
+    User(user::User),
     /// Tokens for programs
     ///
     /// Example: hedgerow token create --name backup --scope read
@@ -95,6 +107,8 @@ pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
         Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),
         Ask::Watch(watch) => telemetry::watch(&hub, json, &watch),
         Ask::Audit(audit) => audit::run(&hub, json, audit),
+        Ask::Ca(ca) => authority::run(&hub, json, &ca),
+        Ask::User(user) => user::run(&hub, json, user),
         Ask::Token(token) => token::run(&hub, json, token),
     }
 }

@@ -3,11 +3,13 @@
 
 pub(crate) mod actions;
 pub(crate) mod audit;
+pub(crate) mod authority;
 pub(crate) mod claims;
 pub(crate) mod devices;
 pub(crate) mod forms;
 pub(crate) mod health;
 pub(crate) mod live;
+pub(crate) mod persons;
 pub(crate) mod profiles;
 pub(crate) mod readings;
 pub(crate) mod session;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{delete, get, post, put},
+    routing::{delete, get, patch, post, put},
 };
 use hedgerow_model::limits::PROFILE_BYTES_MAX;
 
@@ -59,6 +61,10 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/audit", get(audit::list))
         .route("/audit/verify", post(audit::verify))
         .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/authority", get(authority::list))
+        .route("/authority/revoked", get(authority::revoked))
+        .route("/people", get(persons::list).post(persons::add))
+        .route("/people/{id}", patch(persons::set_role).delete(persons::remove))
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}", delete(tokens::remove))
         .route("/session", get(session::show).post(session::sign_in).delete(session::sign_out))
