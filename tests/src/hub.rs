@@ -151,6 +151,26 @@ impl RunningHub {
         }
     }
 
+    /// Ends it as an operator does: SIGTERM; whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return false };
+        let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        told.success() && child.wait().unwrap().success()
+    }
+
+    /// Runs a command of the operator's on the hub's data directory: how it ended, and what it printed.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let done = Command::new(program())
+            .arg("--data")
+            .arg(self.own_data())
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .output()
+            .unwrap();
+        (done.status.code().unwrap_or(-1), String::from_utf8(done.stdout).unwrap())
+    }
+
     /// Where devices enrol.
     #[must_use]
     pub const fn devices_port(&self) -> u16 {

@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Up(Up),
     #[command(flatten)]
     Ask(Ask),
+    /// Look whether all is well with the hub of the data directory, running or not
+    ///
+    /// Ends with 1 when something is wrong. Example: hedgerow doctor
+    Doctor(Doctor),
     /// Print what makes a shell complete this program's commands
     ///
     /// Example: hedgerow completions bash > /etc/bash_completion.d/hedgerow
@@ -57,6 +61,21 @@ pub(crate) struct Up {
     /// Enrol this machine as the first device and run its agent
     #[arg(long)]
     pub(crate) with_agent: bool,
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+    /// Another name or address by which devices and people reach this hub; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) seal: Seal,
+    /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) insecure_mqtt: Option<SocketAddr>,
+}
+
+/// Where the hub listens.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Addresses {
     /// For people and applications: UI and API over HTTPS
     #[arg(long, value_name = "ADDR", default_value = "[::]:8443")]
     pub(crate) https: SocketAddr,
@@ -69,18 +88,26 @@ pub(crate) struct Up {
     /// For the first sign-in: the same UI over HTTP, on loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) local: SocketAddr,
-    /// Another name or address by which devices and people reach this hub; may be repeated
-    #[arg(long = "name", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
+}
+
+/// What seals the hub's keys, unless a systemd credential does.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Seal {
     /// The file that seals the hub's keys, outside the data directory
     #[arg(long, value_name = "FILE")]
     pub(crate) seal_file: Option<PathBuf>,
     /// A file with the passphrase that seals the hub's keys
     #[arg(long, value_name = "FILE", conflicts_with = "seal_file")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) insecure_mqtt: Option<SocketAddr>,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+    #[command(flatten)]
+    pub(crate) seal: Seal,
 }
 
 /// How this machine's own device runs. The claim code comes by standard input.

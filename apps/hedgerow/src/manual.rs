@@ -60,7 +60,7 @@ mod tests {
             let mut text = Vec::new();
             generate(shell, &mut Args::command(), "hedgerow", &mut text);
             let text = String::from_utf8(text).unwrap();
-            for word in ["profile", "quarantine", "completions"] {
+            for word in ["profile", "quarantine", "doctor"] {
                 assert!(text.contains(word), "{shell} {word}");
             }
         }

@@ -9,6 +9,7 @@
 
 mod audit;
 mod disk;
+mod doctor;
 mod kill;
 mod metrics;
 mod profiles;

@@ -3,9 +3,9 @@
 mod audit;
 mod authority;
 mod device;
-mod hub;
+pub(crate) mod hub;
 mod profile;
-mod show;
+pub(crate) mod show;
 mod status;
 mod telemetry;
 mod token;
@@ -39,7 +39,7 @@ pub(crate) struct Remote {
     ca: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// What to ask the hub.

@@ -52,21 +52,23 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
-    let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
+    let mqtts = listen_mqtt(
+        &wire,
+        up.addresses.mqtts,
+        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST),
+    )?;
     if let Some(address) = up.insecure_mqtt {
-        let tester = tester(&address)
-            .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
-        let address = wire.listen_insecure(address, tester)?;
-        tracing::warn!(
-            "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
-        );
+        listen_insecurely(&wire, address)?;
     }
 
-    if !up.local.ip().is_loopback() {
-        return Err(format!("--local is for loopback only, not {}", up.local).into());
+    if !up.addresses.local.ip().is_loopback() {
+        return Err(format!("--local is for loopback only, not {}", up.addresses.local).into());
     }
-    let (for_devices, for_people, for_here) =
-        (listen(up.devices).await?, listen(up.https).await?, listen(up.local).await?);
+    let (for_devices, for_people, for_here) = (
+        listen(up.addresses.devices).await?,
+        listen(up.addresses.https).await?,
+        listen(up.addresses.local).await?,
+    );
     let (devices, https, local) =
         (for_devices.address()?, for_people.address()?, for_here.address()?);
     let open = vec![
@@ -146,6 +148,17 @@ fn people(
 fn shards() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     cores.min(SHARDS_MAX)
+}
+
+/// For tests and measurements; it shouts.
+fn listen_insecurely(wire: &Wire<Plane>, address: SocketAddr) -> Result<(), Problem> {
+    let tester = tester(&address)
+        .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
+    let address = wire.listen_insecure(address, tester)?;
+    tracing::warn!(
+        "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
+    );
+    Ok(())
 }
 
 fn listen_mqtt(
