@@ -11,7 +11,7 @@ use utoipa::{
 
 use crate::rest::{
     actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
-    standing, tokens,
+    standing, things, tokens,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,7 @@ use crate::rest::{
         profiles::accept, profiles::narrow,
         audit::list, audit::verify, audit::checkpoint,
         authority::list, authority::revoked,
+        things::list, things::one, things::value,
         persons::list, persons::add, persons::set_role, persons::remove,
         tokens::create, tokens::list, tokens::remove,
         session::show, session::sign_in, session::sign_out, session::set_password,

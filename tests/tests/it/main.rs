@@ -15,3 +15,4 @@ mod metrics;
 mod profiles;
 mod rights;
 mod standing;
+mod things;

@@ -13,9 +13,12 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 43] = [
+const OPERATIONS: [(&str, &str, bool); 46] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/metrics", true),
+    ("GET", "/things", true),
+    ("GET", "/things/{id}", true),
+    ("GET", "/things/{id}/properties/{name}", true),
     ("GET", "/api/v1/devices", true),
     ("GET", "/api/v1/devices/{id}", true),
     ("PATCH", "/api/v1/devices/{id}", false),

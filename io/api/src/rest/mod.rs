@@ -1,4 +1,4 @@
-//! The REST API under `/api/v1`, and `/metrics`. Every operation is described where it is handled; `open_api` gathers the
+//! The REST API under `/api/v1`, `/metrics`, and the Thing Directory at `/things`. Every operation is described where it is handled; `open_api` gathers the
 //! descriptions, and a test holds that no route is missing from it.
 
 pub(crate) mod actions;
@@ -14,6 +14,7 @@ pub(crate) mod profiles;
 pub(crate) mod readings;
 pub(crate) mod session;
 pub(crate) mod standing;
+pub(crate) mod things;
 pub(crate) mod tokens;
 
 use std::sync::Arc;
@@ -71,7 +72,12 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/session/password", post(session::set_password))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so);
-    Router::new().nest("/api/v1", v1).route("/metrics", get(health::metrics))
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/metrics", get(health::metrics))
+        .route("/things", get(things::list))
+        .route("/things/{id}", get(things::one))
+        .route("/things/{id}/properties/{name}", get(things::value))
 }
 
 async fn nowhere() -> Refused {
