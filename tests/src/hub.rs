@@ -1,7 +1,9 @@
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +31,23 @@ fn program() -> PathBuf {
     profile.expect("`cargo build --workspace --bins` comes first").join("hedgerow")
 }
 
+/// Four free ports below those that the system lends (32768 and up): no connection and no other hub of
+/// the tests takes them while this hub is down.
+fn ports() -> [u16; 4] {
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    const LOWEST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    let process = u16::try_from(std::process::id() % 997).unwrap().wrapping_mul(64);
+    loop {
+        let turn = TURN.fetch_add(4, Ordering::Relaxed);
+        let first = LOWEST + process.wrapping_add(turn) % (COUNT - 4);
+        let four = [first, first + 1, first + 2, first + 3];
+        if four.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+            return four;
+        }
+    }
+}
+
 impl RunningHub {
     /// Starts a hub in an empty folder.
     #[must_use]
@@ -45,7 +64,7 @@ impl RunningHub {
     fn start_on(options: &[&str], disk: Option<u32>) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = Self { folder, child: None, options, ports: [0; 4], disk };
+        let mut hub = Self { folder, child: None, options, ports: ports(), disk };
         hub.restart();
         hub
     }
