@@ -188,3 +188,38 @@ fn limits_on_count_and_size_hold_at_and_one_past() {
     assert_eq!(hub.change("DELETE", "/api/v1/profiles/p2", 1, &Value::Null).0, 204);
     assert_eq!(hub.ask("PUT", "/api/v1/profiles/more", &first()).0, 201);
 }
+
+#[test]
+fn the_command_line_does_the_same() {
+    let hub = RunningHub::start(&[]);
+    let write = |name: &str, model: &Value| {
+        let path = hub.folder().join(name);
+        std::fs::write(&path, model.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let wrong = write("wrong.json", &model("1", &json!({"a": {"type": "colour"}, "b": {}})));
+    let (code, text) = hub.command(&["profile", "check", &wrong]);
+    assert_eq!((code, text.lines().count()), (1, 2), "{text}");
+    let good = write("good.json", &first());
+    assert_eq!(hub.command(&["profile", "check", &good]).0, 0);
+    assert_eq!(hub.command(&["profile", "add", &good]).0, 0);
+    let wider = write("wider.json", &model("2", &json!({"light": {"type": "number"}})));
+    let (code, text) = hub.command(&["profile", "add", &wider]);
+    assert!(code == 0 && text.contains("/properties/light") && text.contains("waits"), "{text}");
+    let named = "/api/v1/profiles/gh-2";
+    assert_eq!(hub.get(named)["version"], "1");
+    assert_eq!(hub.command(&["profile", "accept", "gh-2"]).0, 0);
+    assert_eq!(hub.get(named)["version"], "2");
+    let narrow = ["profile", "narrow", "gh-2", "--without", "light", "--keep-days", "7"];
+    assert_eq!(hub.command(&narrow).0, 0);
+    let overlay = json!({"withheld": ["light"], "essential": [], "retention_days_max": 7});
+    assert_eq!(hub.get(named)["overlay"], overlay);
+    assert_eq!(hub.command(&["profile", "narrow", "gh-2"]).0, 2, "it has to say what");
+    let (_, text) = hub.command(&["profile", "list", "--json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(list["items"][0]["name"], "gh-2");
+    let (_, text) = hub.command(&["profile", "show", "gh-2", "--document"]);
+    assert_eq!(text.trim_end(), std::fs::read_to_string(&wider).unwrap());
+    assert_eq!(hub.command(&["profile", "remove", "gh-2"]).0, 0);
+    assert_eq!(hub.command(&["profile", "show", "gh-2"]).0, 1);
+}
