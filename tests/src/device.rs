@@ -59,7 +59,13 @@ impl TestDevice {
     /// Makes a key, claims and enrols.
     #[must_use]
     pub fn enrolled(hub: &RunningHub, name: &str) -> Self {
-        let made = hub.post("/api/v1/claims", &json!({"name": name}));
+        Self::enrolled_as(hub, name, "linux-host")
+    }
+
+    /// The same, held to another profile.
+    #[must_use]
+    pub fn enrolled_as(hub: &RunningHub, name: &str, profile: &str) -> Self {
+        let made = hub.post("/api/v1/claims", &json!({"name": name, "profile": profile}));
         let folder = tempfile::tempdir().unwrap();
         let sealing = SealingKey::from_file(&folder.path().join("elsewhere/seal")).unwrap();
         let state = State::open(folder.path(), &sealing).unwrap();

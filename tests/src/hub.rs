@@ -1,8 +1,10 @@
 use std::{
     fs,
     os::unix::fs::DirBuilderExt,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -40,6 +42,23 @@ fn built(name: &str) -> PathBuf {
     built.unwrap_or_else(|| panic!("{name} was not built; `cargo xtask test` does it first"))
 }
 
+/// Four free ports below those that the system lends (32768 and up): no connection and no other hub of
+/// the tests takes them while this hub is down.
+fn ports() -> [u16; 4] {
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    const LOWEST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    let process = u16::try_from(std::process::id() % 997).unwrap().wrapping_mul(64);
+    loop {
+        let turn = TURN.fetch_add(4, Ordering::Relaxed);
+        let first = LOWEST + process.wrapping_add(turn) % (COUNT - 4);
+        let four = [first, first + 1, first + 2, first + 3];
+        if four.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+            return four;
+        }
+    }
+}
+
 impl RunningHub {
     /// Starts a hub in an empty folder.
     #[must_use]
@@ -62,7 +81,7 @@ impl RunningHub {
     fn start_on(options: &[&str], disk: Disk) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = Self { folder, child: None, options, ports: [0; 4], disk };
+        let mut hub = Self { folder, child: None, options, ports: ports(), disk };
         hub.restart();
         hub
     }
@@ -188,6 +207,24 @@ impl RunningHub {
         let copied =
             Command::new("cp").arg("-a").arg(self.platter()).arg(self.own_data()).status().unwrap();
         assert!(copied.success(), "the platter is read");
+    /// Ends it as an operator does: SIGTERM; whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let Some(mut child) = self.child.take() else { return false };
+        let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        told.success() && child.wait().unwrap().success()
+    }
+
+    /// Runs a command of the operator's on the hub's data directory: how it ended, and what it printed.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> (i32, String) {
+        let done = Command::new(built("hedgerow"))
+            .arg("--data")
+            .arg(self.own_data())
+            .args(arguments)
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .output()
+            .unwrap();
+        (done.status.code().unwrap_or(-1), String::from_utf8(done.stdout).unwrap())
     }
 
     /// Where devices enrol.
@@ -229,6 +266,19 @@ impl RunningHub {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
+        self.ask_with(token, method, path, &[], body)
+    }
+
+    /// Asks the API with further headers.
+    #[must_use]
+    pub fn ask_with(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
         let url = format!("http://localhost:{}{path}", self.local_port());
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -243,10 +293,19 @@ impl RunningHub {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
             None => request,
         };
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut answer = agent.run(request.body(body).unwrap()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Has the API change what was seen at this revision.
+    #[must_use]
+    pub fn change(&self, method: &str, path: &str, seen: i64, body: &Value) -> (u16, Value) {
+        let tag = format!("\"{seen}\"");
+        self.ask_with(Some(&self.token()), method, path, &[("if-match", &tag)], body)
     }
 
     /// Asks the API for something that has to be there.

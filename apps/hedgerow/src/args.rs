@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::cli::{Ask, Remote};
 
@@ -30,6 +31,25 @@ pub(crate) enum Command {
     Up(Up),
     #[command(flatten)]
     Ask(Ask),
+    /// Look whether all is well with the hub of the data directory, running or not
+    ///
+    /// Ends with 1 when something is wrong. Example: hedgerow doctor
+    Doctor(Doctor),
+    /// Print what makes a shell complete this program's commands
+    ///
+    /// Example: hedgerow completions bash > /etc/bash_completion.d/hedgerow
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command
+    ///
+    /// Example: hedgerow man --to /usr/local/share/man/man1
+    Man {
+        /// Write a page for each command into this directory
+        #[arg(long = "to", value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
     /// Run this machine's own device (started by `up --with-agent`)
     #[command(hide = true)]
     ThisDevice(ThisDevice),
@@ -41,6 +61,21 @@ pub(crate) struct Up {
     /// Enrol this machine as the first device and run its agent
     #[arg(long)]
     pub(crate) with_agent: bool,
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+    /// Another name or address by which devices and people reach this hub; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) seal: Seal,
+    /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) insecure_mqtt: Option<SocketAddr>,
+}
+
+/// Where the hub listens.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Addresses {
     /// For people and applications: UI and API over HTTPS
     #[arg(long, value_name = "ADDR", default_value = "[::]:8443")]
     pub(crate) https: SocketAddr,
@@ -53,18 +88,26 @@ pub(crate) struct Up {
     /// For the first sign-in: the same UI over HTTP, on loopback only
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) local: SocketAddr,
-    /// Another name or address by which devices and people reach this hub; may be repeated
-    #[arg(long = "name", value_name = "NAME")]
-    pub(crate) names: Vec<String>,
+}
+
+/// What seals the hub's keys, unless a systemd credential does.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Seal {
     /// The file that seals the hub's keys, outside the data directory
     #[arg(long, value_name = "FILE")]
     pub(crate) seal_file: Option<PathBuf>,
     /// A file with the passphrase that seals the hub's keys
     #[arg(long, value_name = "FILE", conflicts_with = "seal_file")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) insecure_mqtt: Option<SocketAddr>,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) addresses: Addresses,
+    #[command(flatten)]
+    pub(crate) seal: Seal,
 }
 
 /// How this machine's own device runs. The claim code comes by standard input.
@@ -90,5 +133,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    fn without_example(command: &clap::Command, found: &mut Vec<String>) {
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            let help = inner.get_long_about().map(ToString::to_string).unwrap_or_default();
+            if !help.contains("Example: hedgerow ") {
+                found.push(format!("{} {}", command.get_name(), inner.get_name()));
+            }
+            without_example(inner, found);
+        }
+    }
+
+    #[test]
+    fn every_help_has_an_example() {
+        let mut found = Vec::new();
+        without_example(&Args::command(), &mut found);
+        assert_eq!(found, [""; 0]);
     }
 }

@@ -2,6 +2,8 @@
 
 mod args;
 mod cli;
+mod doctor;
+mod manual;
 mod paths;
 mod this_device;
 mod up;
@@ -17,6 +19,9 @@ fn main() -> ExitCode {
     let done = match args.command {
         Command::Up(up) => up::run(args.data, up),
         Command::Ask(ask) => cli::run(args.data, &args.remote, ask),
+        Command::Doctor(doctor) => doctor::run(args.data, &args.remote, &doctor),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { directory } => manual::pages(directory.as_deref()),
         Command::ThisDevice(options) => this_device::run(&options),
     };
     match done {

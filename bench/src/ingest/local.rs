@@ -174,7 +174,7 @@ fn await_commit(plane: &Plane, ticket: Ticket, waker: &Waker) -> Result<(), Box<
 /// Devices with the built-in profile and all rights, and their topics.
 fn admit(plane: &Plane, devices: usize) -> Result<Vec<(String, Admitted)>, Box<dyn Error>> {
     let profile = Arc::new(Profile::parse(LINUX_HOST.as_bytes())?);
-    let overlay = Arc::new(Overlay::default());
+    let (overlay, name) = (Arc::new(Overlay::default()), Arc::from("linux-host"));
     let mut sessions = Vec::with_capacity(devices);
     for number in (0u128..).take(devices) {
         let device = DeviceId::from_bytes(number.to_be_bytes());
@@ -186,6 +186,7 @@ fn admit(plane: &Plane, devices: usize) -> Result<Vec<(String, Admitted)>, Box<d
             incarnation: Incarnation::FIRST,
             standing: Standing::Full,
             certificates: vec![ValidCertificate { id: certificate, expires }],
+            profile_name: Arc::clone(&name),
             profile: Arc::clone(&profile),
             overlay: Arc::clone(&overlay),
         });

@@ -11,8 +11,10 @@ mod grants;
 mod peer;
 mod permit;
 mod standing;
+mod widening;
 
 pub use grants::{Channel, GrantDenial, Grants, Overlay, REMEDIATION_ACTIONS};
 pub use peer::{Application, CertificateId, DirectDevice, Peer, PersonId, Role, Scopes, Witness};
 pub use permit::{Action, Actor, Denial, Permit, authorise};
 pub use standing::{Fact, Judgement, Standing, judge};
+pub use widening::{Widening, widenings};

@@ -10,6 +10,7 @@ pub mod devices;
 mod door;
 mod est;
 pub mod limits;
+mod meters;
 mod open_api;
 mod pages;
 pub mod people;
@@ -19,7 +20,8 @@ mod revocation;
 mod serve;
 
 pub use door::Transport;
+pub use meters::Meters;
 pub use pages::Passkeys;
-pub use people::People;
+pub use people::{Bounds, People};
 pub use revocation::RevocationList;
 pub use serve::{Caller, serve_local, serve_tls};

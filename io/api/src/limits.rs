@@ -30,3 +30,7 @@ pub const OVERVIEW_DEVICES_MAX: usize = 10_000;
 pub const OVERVIEW_NAMED_MAX: u32 = 10;
 /// Rows of a history shown as a table.
 pub const HISTORY_ROWS: u32 = 48;
+/// Thing Descriptions in one page: each is as long as its profile.
+pub const THINGS_MAX: u32 = 50;
+/// The same, when nobody says.
+pub const THINGS_DEFAULT: u32 = 20;

@@ -10,7 +10,8 @@ use utoipa::{
 };
 
 use crate::rest::{
-    actions, audit, claims, devices, health, live, readings, session, standing, tokens,
+    actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
+    standing, things, tokens,
 };
 
 #[derive(OpenApi)]
@@ -22,12 +23,17 @@ use crate::rest::{
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     paths(
-        health::health, health::status,
+        health::health, health::status, health::metrics,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
+        profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,
+        profiles::accept, profiles::narrow,
         audit::list, audit::verify, audit::checkpoint,
+        authority::list, authority::revoked,
+        things::list, things::one, things::value,
+        persons::list, persons::add, persons::set_role, persons::remove,
         tokens::create, tokens::list, tokens::remove,
         session::show, session::sign_in, session::sign_out, session::set_password,
     ),

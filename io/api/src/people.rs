@@ -14,15 +14,26 @@ use hedgerow_base::TenantId;
 use hedgerow_control::{Control, ports::Random};
 use hedgerow_model::Profile;
 use hedgerow_plane::{LocalBus, Plane};
+use hedgerow_policy::Overlay;
+use hedgerow_registry::Device;
 use hedgerow_tlog::{Checkpoint, Note};
 
-use crate::{door::Transport, limits::BODY_BYTES_MAX, pages, rest};
+use crate::{Meters, door::Transport, limits::BODY_BYTES_MAX, pages, rest};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
 
-/// The profile of a name.
-pub type ProfileByName = dyn Fn(&str) -> Arc<Profile> + Send + Sync;
+/// What the devices of a profile are held to.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// What it declares.
+    pub profile: Arc<Profile>,
+    /// What its owner takes away from that.
+    pub overlay: Arc<Overlay>,
+}
+
+/// The bounds of a tenant's profile by its name.
+pub type BoundsByName = dyn Fn(TenantId, &str) -> Bounds + Send + Sync;
 
 /// What the handlers need.
 pub struct People {
@@ -36,8 +47,10 @@ pub struct People {
     pub open_note: Box<OpenNote>,
     /// The audit log's public key.
     pub log_key: [u8; 32],
-    /// Profiles by name.
-    pub profile: Box<ProfileByName>,
+    /// What devices are held to, by the names of profiles.
+    pub bounds: Box<BoundsByName>,
+    /// Reads what is counted elsewhere.
+    pub meters: Box<dyn Fn() -> Meters + Send + Sync>,
     /// Randomness for cookies and tokens.
     pub random: Arc<dyn Random>,
     /// Root CA as PEM, to be downloaded.
@@ -57,6 +70,11 @@ pub struct People {
 }
 
 impl People {
+    /// What a device is held to.
+    pub(crate) fn bounds_of(&self, device: &Device) -> Bounds {
+        (self.bounds)(device.key.tenant, &device.profile)
+    }
+
     /// A fresh secret of 256 bits as text, for a cookie, a link or a token.
     pub(crate) fn secret(&self) -> String {
         let mut bytes = [0; 32];

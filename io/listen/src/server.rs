@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -51,6 +51,13 @@ impl Slot {
     #[must_use]
     pub fn new(identity: &Identity) -> Arc<Self> {
         Arc::new(Self(RwLock::new(Arc::new(identity.certified()))))
+    }
+
+    /// The leaf that new connections see, in DER.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        let now = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        now.cert.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
     }
 
     /// New connections see this one.
@@ -156,6 +163,7 @@ pub fn channel_binding(tls: &ServerConnection) -> Option<String> {
 #[derive(Debug)]
 pub struct Place {
     _seat: OwnedSemaphorePermit,
+    _mark: Arc<()>,
 }
 
 /// A connection that just came.
@@ -169,12 +177,26 @@ pub struct Arrival {
     pub place: Place,
 }
 
+/// Reads how many connections are open behind a door.
+#[derive(Clone, Debug)]
+pub struct Occupancy(Weak<()>);
+
+impl Occupancy {
+    /// Connections now.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.0.strong_count().saturating_sub(1)
+    }
+}
+
 /// A listening socket with a limit on the connections that are open at the same time. Whoever comes
 /// beyond it waits in the kernel's queue.
 #[derive(Debug)]
 pub struct Door {
     listener: TcpListener,
     seats: Arc<Semaphore>,
+    /// Held once here, and once by each open connection.
+    mark: Arc<()>,
 }
 
 impl Door {
@@ -184,7 +206,7 @@ impl Door {
     /// When the address is taken or not ours.
     pub async fn open(address: SocketAddr, connections: usize) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, seats: Arc::new(Semaphore::new(connections)) })
+        Ok(Self { listener, seats: Arc::new(Semaphore::new(connections)), mark: Arc::default() })
     }
 
     /// Where it listens, with the port that the system gave.
@@ -193,6 +215,12 @@ impl Door {
     /// Those of the socket.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+
+    /// How many connections are open now, for whoever counts.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy(Arc::downgrade(&self.mark))
     }
 
     /// The next connection. Never fails: when the system has no more sockets it waits a moment.
@@ -206,7 +234,8 @@ impl Door {
             match self.listener.accept().await {
                 Ok((stream, from)) => {
                     let _ = stream.set_nodelay(true);
-                    return Arrival { stream, from, place: Place { _seat: seat } };
+                    let _mark = Arc::clone(&self.mark);
+                    return Arrival { stream, from, place: Place { _seat: seat, _mark } };
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             }

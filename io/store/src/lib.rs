@@ -6,7 +6,9 @@
 //! sealed chunks under a key for each device, retention and erasure.
 
 mod control;
+mod examine;
 pub mod readings;
 
 pub use control::ControlStore;
+pub use examine::{Examination, examine};
 pub use readings::{MasterKey, ReadingsStore};

@@ -118,6 +118,18 @@ impl Ledger {
     }
 }
 
+/// Reads what the driver counts.
+#[derive(Clone, Debug)]
+pub struct Meter(pub(crate) Arc<Ledger>);
+
+impl Meter {
+    /// What was counted so far.
+    #[must_use]
+    pub fn read(&self) -> Counters {
+        self.0.read()
+    }
+}
+
 /// One place among a limited number; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Place {

@@ -56,7 +56,7 @@ use tokio::{
     task::spawn_local,
 };
 
-pub use counters::Counters;
+pub use counters::{Counters, Meter};
 pub use error::Error;
 pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
 pub use listen::Door;
@@ -196,6 +196,12 @@ impl<G: Gate> Wire<G> {
     #[must_use]
     pub fn voice(&self) -> Voice<G> {
         Voice(Arc::clone(&self.common))
+    }
+
+    /// Reads the counters from elsewhere; it does not keep the shards running.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.common.ledger))
     }
 
     /// What was counted so far.

@@ -6,6 +6,9 @@ pub const PROFILE_BYTES_MAX: usize = 256 * 1024;
 /// Nesting of a device profile; deeper documents are refused before they are understood.
 pub const PROFILE_DEPTH_MAX: usize = 16;
 
+/// Errors that are listed of one document; a document with more is wrong enough.
+pub const PROFILE_ERRORS_MAX: usize = 100;
+
 /// Properties, and likewise events and actions, of one profile.
 pub const AFFORDANCES_MAX: usize = 1024;
 

@@ -1,6 +1,8 @@
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_identity::{Claim, Serial, revocation::Reason};
-use hedgerow_policy::{CertificateId, Fact, PersonId, Role, Scopes, Standing, audit::Entry};
+use hedgerow_policy::{
+    CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing, audit::Entry,
+};
 use hedgerow_registry::{Device, DeviceKey, KeyStorage, Label, State};
 
 /// A certificate that the hub issued to a device.
@@ -33,6 +35,25 @@ pub struct TimelineEntry {
     pub kind: String,
     /// A sentence, or nothing.
     pub detail: String,
+}
+
+/// What is kept of a device profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileRecord {
+    /// Of the tenant.
+    pub tenant: TenantId,
+    /// What claims name it by.
+    pub name: String,
+    /// The Thing Model in force, byte for byte; none for a profile that the hub brings with it.
+    pub document: Option<Vec<u8>>,
+    /// A wider version that waits for the owner's consent.
+    pub waiting: Option<Vec<u8>>,
+    /// What the owner takes away.
+    pub overlay: Overlay,
+    /// Grows with every change; the first is 1.
+    pub revision: i64,
+    /// When it changed last.
+    pub changed: Timestamp,
 }
 
 /// One thing to write. Changes that depend on what they found carry it, and the whole commit is refused
@@ -110,6 +131,22 @@ pub enum Change {
         at: Timestamp,
         /// Whether it has a session.
         is_connected: bool,
+    },
+    /// What is kept of a profile; refused when the revision has moved on.
+    PutProfile {
+        /// The revision that the editor saw; 0 when nothing was kept.
+        seen: i64,
+        /// What to keep; its own revision and moment are the store's.
+        record: Box<ProfileRecord>,
+    },
+    /// A profile is gone; refused when the revision has moved on, or a device or an open claim needs it.
+    RemoveProfile {
+        /// Of the tenant.
+        tenant: TenantId,
+        /// Which.
+        name: String,
+        /// The revision that the editor saw.
+        seen: i64,
     },
     /// A certificate of the hub's own.
     AddAuthority {
@@ -204,10 +241,12 @@ pub enum Change {
 }
 
 /// Something that others in the program want to hear once it is committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The standing, certificates, profile or life of a device changed.
     Device(DeviceKey),
+    /// What devices of this profile may do changed.
+    Profile(TenantId, String),
     /// Certificates were revoked: the list is to be made anew.
     Revoked,
 }

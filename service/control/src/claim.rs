@@ -57,7 +57,7 @@ impl Control {
     /// Makes a claim code.
     ///
     /// # Errors
-    /// Not allowed, a bad name or life, or too many codes open.
+    /// Not allowed, a bad name or life, no such profile, or too many codes open.
     pub async fn claim(&self, ctx: &Ctx, new: NewClaim) -> Result<Claimed, Failure> {
         let permit = self.permit::<MakeClaim>(ctx).await?;
         self.make_claim(ctx, permit, new).await
@@ -91,6 +91,7 @@ impl Control {
             let reason = format!("{CLAIMS_OPEN_MAX} claim codes are open; withdraw some first");
             return Err(Failure::new(Fault::TooMuch, reason));
         }
+        self.need_profile(permit.tenant(), &new.profile).await?;
         let root = self.signer.public_key("root").await?;
         let code = ClaimCode::new(Secret::new(self.random()), ClaimCode::hub_fingerprint(&root));
         let claim = Claim {

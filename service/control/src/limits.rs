@@ -41,3 +41,9 @@ pub const DENIAL_KINDS_MAX: usize = 1024;
 pub const READINGS_MAX: usize = 50_000;
 /// Buckets in one answer.
 pub const BUCKETS_MAX: u32 = 2_000;
+/// Profiles of a tenant, the built-in one included.
+pub const PROFILES_MAX: usize = 100;
+/// Bytes of a profile's name here.
+pub const PROFILE_NAME_BYTES_MAX: usize = 64;
+/// Errors of a profile that a refusal spells out; of more it says how many.
+pub const PROFILE_ERRORS_TOLD_MAX: usize = 20;

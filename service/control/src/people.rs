@@ -33,15 +33,15 @@ action!(
 );
 action!(
     /// An owner adds a person.
-    AddPerson = "person.add", role Owner
+    AddPerson = "person.add", role Owner, scope ADMIN
 );
 action!(
     /// An owner changes what a person may do.
-    ChangeRole = "person.role", role Owner
+    ChangeRole = "person.role", role Owner, scope ADMIN
 );
 action!(
     /// An owner takes a person out.
-    RemovePerson = "person.remove", role Owner
+    RemovePerson = "person.remove", role Owner, scope ADMIN
 );
 
 /// Somebody with an account.

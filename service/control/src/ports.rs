@@ -13,7 +13,9 @@ use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use hedgerow_telemetry::{Bucket, Range};
 use hedgerow_tlog::{Hash, NodeId, Note};
 
-use crate::{CertificateRecord, Commit, Event, Failure, Person, TimelineEntry, Token};
+use crate::{
+    CertificateRecord, Commit, Event, Failure, Person, ProfileRecord, TimelineEntry, Token,
+};
 
 /// An answer that takes a while.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'a>>;
@@ -88,6 +90,14 @@ pub trait Store: Send + Sync {
     fn claim(&self, secret_hash: [u8; 32]) -> Pending<'_, Option<(TenantId, Claim)>>;
     /// Claim codes that were neither used nor withdrawn, newest first.
     fn open_claims(&self, tenant: TenantId) -> Pending<'_, Vec<Claim>>;
+
+    /// A profile that was added here, or a built-in one whose overlay was set.
+    fn profile<'a>(&'a self, tenant: TenantId, name: &'a str)
+    -> Pending<'a, Option<ProfileRecord>>;
+    /// Those of a tenant, by name.
+    fn profiles(&self, tenant: TenantId) -> Pending<'_, Vec<ProfileRecord>>;
+    /// Those of every tenant: for the start.
+    fn all_profiles(&self) -> Pending<'_, Vec<ProfileRecord>>;
 
     /// A device's certificate.
     fn certificate(&self, id: CertificateId) -> Pending<'_, Option<CertificateRecord>>;

@@ -1,12 +1,42 @@
-//! The revocation list, for those who ask.
+//! The hub's certificates and its revocation list, for those who ask.
 
-use hedgerow_identity::revocation;
+use hedgerow_identity::revocation::{self, Revoked};
 
 use hedgerow_base::{Fault, Timestamp};
 
-use crate::{Control, Failure};
+use crate::{Control, Ctx, Failure, gate::action};
+
+action!(
+    /// A person looks at the hub's certificates and at what it revoked.
+    ReadAuthority = "authority.read", role Viewer, scope READ
+);
 
 impl Control {
+    /// The hub's own certificates in DER: root, issuing, server, as far as there are.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn own_certificates(
+        &self,
+        ctx: &Ctx,
+    ) -> Result<Vec<(&'static str, Vec<u8>)>, Failure> {
+        let _permit = self.permit::<ReadAuthority>(ctx).await?;
+        let mut own = Vec::new();
+        for kind in ["root", "issuing", "server"] {
+            own.extend(self.store.authority(kind).await?.map(|der| (kind, der)));
+        }
+        Ok(own)
+    }
+
+    /// What is revoked and has not ended by itself.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn revoked(&self, ctx: &Ctx) -> Result<Vec<Revoked>, Failure> {
+        let _permit = self.permit::<ReadAuthority>(ctx).await?;
+        self.store.revoked(ctx.now).await
+    }
+
     /// Makes and signs the list of revoked certificates as of `now`; the caller keeps it until the next
     /// revocation or half its life.
     ///

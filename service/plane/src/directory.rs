@@ -41,6 +41,8 @@ pub struct DeviceAdmission {
     pub standing: Standing,
     /// The certificates that it may show now; a renewal has two for a while.
     pub certificates: Vec<ValidCertificate>,
+    /// The name of its profile.
+    pub profile_name: Arc<str>,
     /// What it declares.
     pub profile: Arc<Profile>,
     /// What its owner takes away from that.
@@ -115,6 +117,29 @@ impl Directory {
                 .unwrap_or_default();
             let entry = Entry { admission, vitals, compiled: OnceLock::new() };
             devices.insert(place, Arc::new(entry));
+        }
+        drop(devices);
+        self.changed();
+    }
+
+    /// Every device of the tenant that is held to the profile `name` is held to this from now on: one
+    /// revision for all.
+    pub fn apply_profile(
+        &self,
+        tenant: TenantId,
+        name: &str,
+        profile: &Arc<Profile>,
+        overlay: &Arc<Overlay>,
+    ) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in devices.values_mut() {
+            let known = &entry.admission;
+            if known.tenant == tenant && *known.profile_name == *name {
+                let (profile, overlay) = (Arc::clone(profile), Arc::clone(overlay));
+                let admission = DeviceAdmission { profile, overlay, ..known.clone() };
+                let vitals = Arc::clone(&entry.vitals);
+                *entry = Arc::new(Entry { admission, vitals, compiled: OnceLock::new() });
+            }
         }
         drop(devices);
         self.changed();

@@ -9,6 +9,10 @@
 
 mod audit;
 mod disk;
+mod doctor;
 mod kill;
+mod metrics;
+mod profiles;
 mod rights;
 mod standing;
+mod things;

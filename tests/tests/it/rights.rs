@@ -13,8 +13,12 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 29] = [
+const OPERATIONS: [(&str, &str, bool); 46] = [
     ("GET", "/api/v1/status", true),
+    ("GET", "/metrics", true),
+    ("GET", "/things", true),
+    ("GET", "/things/{id}", true),
+    ("GET", "/things/{id}/properties/{name}", true),
     ("GET", "/api/v1/devices", true),
     ("GET", "/api/v1/devices/{id}", true),
     ("PATCH", "/api/v1/devices/{id}", false),
@@ -29,12 +33,25 @@ const OPERATIONS: [(&str, &str, bool); 29] = [
     ("GET", "/api/v1/devices/{id}/readings", true),
     ("GET", "/api/v1/devices/{id}/buckets", true),
     ("GET", "/api/v1/devices/{id}/live", true),
+    ("GET", "/api/v1/profiles", true),
+    ("GET", "/api/v1/profiles/{name}", true),
+    ("GET", "/api/v1/profiles/{name}/document", true),
+    ("PUT", "/api/v1/profiles/{name}", false),
+    ("DELETE", "/api/v1/profiles/{name}", false),
+    ("PUT", "/api/v1/profiles/{name}/overlay", false),
+    ("POST", "/api/v1/profiles/{name}/accept", false),
     ("GET", "/api/v1/claims", true),
     ("POST", "/api/v1/claims", false),
     ("DELETE", "/api/v1/claims/{id}", false),
     ("GET", "/api/v1/audit", true),
     ("POST", "/api/v1/audit/verify", true),
     ("GET", "/api/v1/audit/checkpoint", true),
+    ("GET", "/api/v1/authority", true),
+    ("GET", "/api/v1/authority/revoked", true),
+    ("GET", "/api/v1/people", false),
+    ("POST", "/api/v1/people", false),
+    ("PATCH", "/api/v1/people/{id}", false),
+    ("DELETE", "/api/v1/people/{id}", false),
     ("GET", "/api/v1/tokens", false),
     ("POST", "/api/v1/tokens", false),
     ("DELETE", "/api/v1/tokens/{id}", false),
@@ -48,9 +65,11 @@ const OPERATIONS: [(&str, &str, bool); 29] = [
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/api/v1/claims") => json!({"name": "x"}),
+        ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
+        ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),
         ("POST", "/api/v1/session/password") => json!({"password": "a long enough one"}),
-        ("POST" | "PATCH", _) => json!({}),
+        ("POST" | "PATCH" | "PUT", _) => json!({}),
         _ => Value::Null,
     }
 }
@@ -89,6 +108,7 @@ fn nothing_works_without_a_sign_in_and_little_with_a_reading_token() {
             true => path.replace("{id}", device.id()),
             false => path.replace("{id}", "0"),
         };
+        let place = place.replace("{name}", "linux-host");
         let place = if path.ends_with("/buckets") { place + "?property=load1" } else { place };
         let is_open = OPEN.iter().any(|(m, p, _)| (*m, *p) == (method, path));
         for token in [None, Some("wrong")] {
@@ -137,4 +157,28 @@ fn a_lost_answer_does_not_strand_a_device_and_a_replayed_code_helps_nobody_else(
     let (_thief_folder, thief) = fresh();
     let refused = hedgerow_device_linux::enrol(&thief, &url, &code).unwrap_err().to_string();
     assert!(refused.contains("used by another device"), "{refused}");
+}
+
+#[test]
+fn a_person_is_added_by_a_link_and_the_last_owner_stays() {
+    let hub = RunningHub::start(&[]);
+    let add =
+        |name: &str, role: &str| hub.post("/api/v1/people", &json!({"name": name, "role": role}));
+    let owner = add("olga", "owner");
+    let link = owner["link"].as_str().unwrap();
+    assert!(link.starts_with("/sign-in#") && link.len() > 40, "{link}");
+    let path = |person: &Value| format!("/api/v1/people/{}", person["person"]["id"]);
+    let (status, answer) = hub.ask("PATCH", &path(&owner), &json!({"role": "viewer"}));
+    assert_eq!(status, 409, "the last owner: {answer}");
+    assert_eq!(hub.ask("DELETE", &path(&owner), &Value::Null).0, 409);
+    let other = add("otto", "viewer");
+    assert_eq!(
+        hub.ask("POST", "/api/v1/people", &json!({"name": "otto", "role": "viewer"})).0,
+        409
+    );
+    assert_eq!(hub.ask("PATCH", &path(&other), &json!({"role": "owner"})).0, 204);
+    assert_eq!(hub.ask("DELETE", &path(&owner), &Value::Null).0, 204);
+    let people = hub.get("/api/v1/people");
+    assert_eq!(people["items"].as_array().unwrap().len(), 1);
+    assert_eq!(people["items"][0]["role"], "owner");
 }

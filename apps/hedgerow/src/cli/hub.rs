@@ -5,7 +5,7 @@ use std::{fmt, fs, io::BufReader, path::PathBuf, sync::Arc, time::Duration};
 use serde_json::Value;
 use ureq::{
     Agent, Body,
-    http::{Response, Uri},
+    http::{Request, Response, Uri},
     tls::{Certificate, RootCerts, TlsConfig, TlsProvider},
 };
 
@@ -31,8 +31,8 @@ pub(crate) enum AskError {
     Setup(String),
     /// Nobody answered.
     Unreachable(String, String),
-    /// The hub refused, in its own words.
-    Refused(String),
+    /// The hub refused: its status, and its own words.
+    Refused(u16, String),
 }
 
 impl fmt::Display for AskError {
@@ -48,7 +48,7 @@ impl fmt::Display for AskError {
             Self::Unreachable(base, why) => {
                 write!(f, "{base} can't be reached ({why}); is the hub running?")
             }
-            Self::Refused(words) => f.write_str(words),
+            Self::Refused(_, words) => f.write_str(words),
         }
     }
 }
@@ -73,11 +73,66 @@ impl Hub {
         Ok(Self { agent: agent(remote)?, base: read("local.url")?, token: read("admin.token")? })
     }
 
+    /// Its address: `https://host:port`, or that of the loopback door.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Asks for `path` below `/api/v1`.
     pub(crate) fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, AskError> {
         let request = self.agent.get(self.uri(path, query)?);
         let answer = request.header("Authorization", self.bearer()).call();
         json(self.judge(answer)?)
+    }
+
+    /// The same, as the hub wrote it.
+    pub(crate) fn text(&self, path: &str) -> Result<String, AskError> {
+        let request = self.agent.get(self.uri(path, &[])?);
+        let answer = request.header("Authorization", self.bearer()).call();
+        text(self.judge(answer)?)
+    }
+
+    /// Changes what was seen at this revision; none when nothing was there.
+    pub(crate) fn change(
+        &self,
+        method: &str,
+        path: &str,
+        seen: Option<i64>,
+        body: &[u8],
+    ) -> Result<Value, AskError> {
+        json(self.changed(method, path, seen, body)?)
+    }
+
+    /// The same for what has no answer.
+    pub(crate) fn set(&self, method: &str, path: &str, body: &Value) -> Result<(), AskError> {
+        self.changed(method, path, None, body.to_string().as_bytes()).map(drop)
+    }
+
+    fn changed(
+        &self,
+        method: &str,
+        path: &str,
+        seen: Option<i64>,
+        body: &[u8],
+    ) -> Result<Response<Body>, AskError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(self.uri(path, &[])?)
+            .header("Authorization", self.bearer())
+            .header("Content-Type", "application/json");
+        if let Some(seen) = seen {
+            request = request.header("If-Match", format!("\"{seen}\""));
+        }
+        let request =
+            request.body(body).map_err(|error| AskError::Setup(format!("a request: {error}")))?;
+        self.judge(self.agent.run(request))
+    }
+
+    /// Takes away what was seen at this revision.
+    pub(crate) fn delete_seen(&self, path: &str, seen: Option<i64>) -> Result<(), AskError> {
+        let request = self.agent.delete(self.uri(path, &[])?);
+        let request = request.header("If-Match", format!("\"{}\"", seen.unwrap_or_default()));
+        self.judge(request.header("Authorization", self.bearer()).call()).map(drop)
     }
 
     /// Has something done that has no answer.
@@ -141,15 +196,19 @@ impl Hub {
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
         let words = problem.get("detail").and_then(Value::as_str).map(str::to_owned);
-        Err(AskError::Refused(words.unwrap_or_else(|| format!("the hub answered {status}"))))
+        let words = words.unwrap_or_else(|| format!("the hub answered {status}"));
+        Err(AskError::Refused(status, words))
     }
 }
 
-fn json(mut answer: Response<Body>) -> Result<Value, AskError> {
+fn text(mut answer: Response<Body>) -> Result<String, AskError> {
     let limit = 256 * 1024 * 1024;
     let text = answer.body_mut().with_config().limit(limit).read_to_string();
-    let text = text.map_err(|error| AskError::Setup(format!("the answer was cut: {error}")))?;
-    serde_json::from_str(&text)
+    text.map_err(|error| AskError::Setup(format!("the answer was cut: {error}")))
+}
+
+fn json(answer: Response<Body>) -> Result<Value, AskError> {
+    serde_json::from_str(&text(answer)?)
         .map_err(|error| AskError::Setup(format!("the answer is no JSON: {error}")))
 }
 

@@ -1,12 +1,15 @@
 //! The operator's commands: each asks the hub's API and shows the answer, as a table or as `--json`.
 
 mod audit;
+mod authority;
 mod device;
-mod hub;
-mod show;
+pub(crate) mod hub;
+mod profile;
+pub(crate) mod show;
 mod status;
 mod telemetry;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 
@@ -36,7 +39,7 @@ pub(crate) struct Remote {
     ca: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// What to ask the hub.
@@ -51,6 +54,11 @@ pub(crate) enum Ask {
     /// Example: hedgerow device list --state active
     #[command(subcommand)]
     Device(device::Device),
+    /// Device profiles: check, add, narrow
+    ///
+    /// Example: hedgerow profile add greenhouse.tm.json
+    #[command(subcommand)]
+    Profile(profile::Profile),
     /// Readings that were stored
     ///
     /// Example: hedgerow telemetry query --device ID --property cpuPercent --since 15m
@@ -65,6 +73,16 @@ pub(crate) enum Ask {
     /// Example: hedgerow audit verify
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The hub's certificate authority
+    ///
+    /// Example: hedgerow ca show --pem
+    #[command(subcommand)]
+    Ca(authority::Ca),
+    /// People with an account
+    ///
+    /// Example: hedgerow user add olga --role operator
+    #[command(subcommand)]
+    User(user::User),
     /// Tokens for programs
     ///
     /// Example: hedgerow token create --name backup --scope read
@@ -73,14 +91,24 @@ pub(crate) enum Ask {
 }
 
 pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
-    let hub = Hub::find(data, remote)?;
     let json = remote.json;
+    let ask = match ask {
+        Ask::Profile(profile) => match profile::offline(json, profile) {
+            Ok(done) => return done,
+            Err(profile) => Ask::Profile(profile),
+        },
+        other => other,
+    };
+    let hub = Hub::find(data, remote)?;
     match ask {
         Ask::Status => status::run(&hub, json),
         Ask::Device(device) => device::run(&hub, json, device),
+        Ask::Profile(profile) => profile::run(&hub, json, profile),
         Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),
         Ask::Watch(watch) => telemetry::watch(&hub, json, &watch),
         Ask::Audit(audit) => audit::run(&hub, json, audit),
+        Ask::Ca(ca) => authority::run(&hub, json, &ca),
+        Ask::User(user) => user::run(&hub, json, user),
         Ask::Token(token) => token::run(&hub, json, token),
     }
 }

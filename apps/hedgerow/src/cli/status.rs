@@ -18,11 +18,24 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
         ("connected", "connected"),
         ("below full standing", "below_full"),
         ("claim codes waiting", "claims_open"),
+        ("MQTT connections", "mqtt_connections"),
+        ("  at most", "mqtt_connections_limit"),
+        ("messages received", "messages_received"),
+        ("  refused", "messages_refused"),
+        ("readings stored", "readings_stored"),
         ("devices enrol at", "devices_url"),
         ("devices publish to", "mqtts"),
         ("fingerprint", "fingerprint"),
     ] {
         out!("  {label:20} {}", show::text(&status, name));
+    }
+    for (label, name) in [
+        ("in memory", "unsealed_bytes"),
+        ("databases", "database_bytes"),
+        ("disk, free", "disk_free_bytes"),
+    ] {
+        let bytes = status.get(name).and_then(Value::as_u64);
+        out!("  {label:20} {}", bytes.map_or_else(|| "-".into(), size));
     }
     let refusals = status.get("refusals").and_then(Value::as_object);
     for (kind, count) in refusals.into_iter().flatten() {
@@ -32,4 +45,35 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
         out!("\nWARNING: {warning}");
     }
     Ok(())
+}
+
+/// Bytes as people read them.
+pub(super) fn size(bytes: u64) -> String {
+    let steps = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match steps.into_iter().find(|(_, shift)| bytes >> shift > 0) {
+        Some((unit, shift)) => {
+            let tenths = (bytes >> (shift - 10)) * 10 / 1024;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_read_by_people() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (20 << 20, "20.0 MiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
 }

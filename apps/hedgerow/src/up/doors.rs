@@ -15,7 +15,7 @@ use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
-    server::{ClientCertificates, Door, Handshakes, Slot, config, tester},
+    server::{ClientCertificates, Door, Handshakes, config, tester},
 };
 use hedgerow_plane::Plane;
 use hedgerow_tlog::Note;
@@ -25,6 +25,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{
     Problem,
     hub::{Hub, pem},
+    meters::Gauges,
 };
 use crate::args::Up;
 
@@ -42,7 +43,8 @@ pub(super) struct Doors {
 
 pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
-    let slot = Slot::new(&hub.identity);
+    let slot = Arc::clone(&hub.slot);
+    tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
@@ -50,18 +52,32 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
-    let mqtts = listen_mqtt(&wire, up.mqtts, TlsDoor::new(Handshakes::new(tls), TenantId::FIRST))?;
+    let mqtts = listen_mqtt(
+        &wire,
+        up.addresses.mqtts,
+        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST),
+    )?;
     if let Some(address) = up.insecure_mqtt {
-        let tester = tester(&address)
-            .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
-        let address = wire.listen_insecure(address, tester)?;
-        tracing::warn!(
-            "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
-        );
+        listen_insecurely(&wire, address)?;
     }
 
-    let door = listen(up.devices).await?;
-    let devices = door.address()?;
+    if !up.addresses.local.ip().is_loopback() {
+        return Err(format!("--local is for loopback only, not {}", up.addresses.local).into());
+    }
+    let (for_devices, for_people, for_here) = (
+        listen(up.addresses.devices).await?,
+        listen(up.addresses.https).await?,
+        listen(up.addresses.local).await?,
+    );
+    let (devices, https, local) =
+        (for_devices.address()?, for_people.address()?, for_here.address()?);
+    let open = vec![
+        ("devices", for_devices.occupancy()),
+        ("people", for_people.occupancy()),
+        ("local", for_here.occupancy()),
+    ];
+    let gauges = Gauges::new(hub, wire.meter(), open);
+
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
@@ -74,7 +90,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     }));
     let stopped = told(&stop);
     serving.push(tokio::spawn(serve_tls(
-        door,
+        for_devices,
         Handshakes::new(tls),
         routes,
         TenantId::FIRST,
@@ -82,28 +98,27 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let people = Arc::new(people(hub, up, &name, devices, mqtts));
-    let door = listen(up.https).await?;
-    let https = door.address()?;
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), gauges));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
-        door,
+        for_people,
         Handshakes::new(tls),
         router(&people, Transport::Https),
         TenantId::FIRST,
         told(&stop),
     )));
-    if !up.local.ip().is_loopback() {
-        return Err(format!("--local is for loopback only, not {}", up.local).into());
-    }
-    let door = listen(up.local).await?;
-    let local = door.address()?;
     let routes = router(&people, Transport::Local);
-    serving.push(tokio::spawn(serve_local(door, routes, told(&stop))));
+    serving.push(tokio::spawn(serve_local(for_here, routes, told(&stop))));
     Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
 }
 
-fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr) -> People {
+fn people(
+    hub: &Hub,
+    up: &Up,
+    name: &str,
+    (devices, mqtts): (SocketAddr, SocketAddr),
+    gauges: Gauges,
+) -> People {
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
@@ -111,10 +126,11 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
         bus: Arc::clone(&hub.bus),
         open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
         log_key: *hub.notary.public_key(),
-        profile: Box::new({
+        bounds: Box::new({
             let profiles = Arc::clone(&hub.profiles);
-            move |name| profiles.named(name)
+            move |tenant, name| profiles.named(tenant, name)
         }),
+        meters: Box::new(move || gauges.read()),
         random: Arc::new(SystemRandom),
         ca_pem: pem(&hub.authority.root),
         fingerprint: hub.fingerprint.clone(),
@@ -132,6 +148,17 @@ fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr
 fn shards() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     cores.min(SHARDS_MAX)
+}
+
+/// For tests and measurements; it shouts.
+fn listen_insecurely(wire: &Wire<Plane>, address: SocketAddr) -> Result<(), Problem> {
+    let tester = tester(&address)
+        .ok_or_else(|| format!("--insecure-mqtt is for loopback only, not {address}"))?;
+    let address = wire.listen_insecure(address, tester)?;
+    tracing::warn!(
+        "INSECURE: plain MQTT without sign-in at {address}, for tests and measurements only"
+    );
+    Ok(())
 }
 
 fn listen_mqtt(

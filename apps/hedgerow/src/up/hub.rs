@@ -1,30 +1,26 @@
 //! The hub's parts, put together.
 
 use std::{
-    path::Path,
-    sync::{Arc, OnceLock},
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use hedgerow_api::RevocationList;
 use hedgerow_base::{Secret, TenantId};
 use hedgerow_control::{Authority, Control, Ctx, Ports, ports::Random};
-use hedgerow_identity::{Name, authority};
 use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
-use hedgerow_listen::{HandshakeKey, Identity, server::now};
+use hedgerow_listen::server::{Slot, now};
 use hedgerow_plane::{LocalBus, Plane};
-use hedgerow_policy::{Actor, Overlay};
+use hedgerow_policy::Actor;
 use hedgerow_store::{ControlStore, MasterKey, ReadingsStore, readings::system_clock};
+use tokio::sync::Mutex;
 
 use super::{
-    Problem,
-    doors::Doors,
-    herald::{Messenger, Profiles},
-    names::Names,
-    notices,
-    voice::Voice,
+    Problem, doors::Doors, herald::Messenger, names::Names, notices, profiles::Profiles,
+    renewal::Renewal, voice::Voice,
 };
 use crate::args::Up;
 
@@ -33,6 +29,9 @@ const CLOCK_EVERY: Duration = Duration::from_secs(30);
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
+    /// The data directory.
+    pub(super) data: PathBuf,
+    pub(super) notices: Arc<notices::Queue>,
     pub(super) control: Arc<Control>,
     pub(super) plane: Plane,
     pub(super) bus: Arc<LocalBus>,
@@ -40,7 +39,9 @@ pub(super) struct Hub {
     pub(super) notary: Arc<Notary>,
     pub(super) revocation: Arc<RevocationList>,
     pub(super) authority: Authority,
-    pub(super) identity: Identity,
+    /// The server certificate that new connections see.
+    pub(super) slot: Arc<Slot>,
+    pub(super) renewal: Arc<Renewal>,
     pub(super) names: Names,
     /// Of the root's key, as in claim codes, in hex.
     pub(super) fingerprint: String,
@@ -66,16 +67,16 @@ impl Hub {
         let readings = ReadingsStore::open(data, master, system_clock()).await?;
         let bus = Arc::new(LocalBus::default());
         let (queue, waiting) = notices::queue();
-        let plane = Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, queue);
+        let plane =
+            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _);
         let revocation = Arc::new(RevocationList::default());
-        let profiles = Arc::new(Profiles::built_in()?);
+        let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
             store: Arc::clone(&store) as _,
             plane: plane.clone(),
             profiles: Arc::clone(&profiles),
             revocation: Arc::clone(&revocation),
-            overlay: Arc::new(Overlay::default()),
-            ready: OnceLock::new(),
+            turn: Mutex::default(),
         });
         let voice = Arc::new(Voice::default());
         let control = Arc::new(Control::new(Ports {
@@ -88,13 +89,17 @@ impl Hub {
             herald: Arc::clone(&messenger) as _,
         }));
         let names = Names::find(&up.names);
-        let authority = authority(&control, &names).await?;
+        let renewal =
+            Arc::new(Renewal { control: Arc::clone(&control), keys, names: names.clone() });
+        let authority = renewal.authority(now()).await?;
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         tokio::spawn(watch_the_clock(plane.clone()));
-        let identity = identity(&keys, &authority)?;
+        let slot = Slot::new(&renewal.identity(&authority)?);
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
         Ok(Self {
+            data: data.to_owned(),
+            notices: queue,
             control,
             plane,
             bus,
@@ -102,7 +107,8 @@ impl Hub {
             notary,
             revocation,
             authority,
-            identity,
+            slot,
+            renewal,
             names,
             fingerprint: hub,
             profiles,
@@ -170,30 +176,47 @@ fn master_key(directory: &Path, sealing: &SealingKey) -> Result<MasterKey, Probl
     Ok(MasterKey::new(&Secret::new(bytes))?)
 }
 
-async fn authority(control: &Control, names: &Names) -> Result<Authority, Problem> {
-    let ctx = Ctx::new(Actor::Hub(TenantId::FIRST, "start"), now());
-    let hosts = names.hosts.iter().cloned().map(Name::Dns);
-    let addresses = names.addresses.iter().copied().map(Name::Ip);
-    let wanted: Vec<Name> = hosts.chain(addresses).collect();
-    let is_stale = |der: &[u8]| match authority::read(der) {
-        Some((life, has)) => authority::server_is_stale(life, &has, &wanted, ctx.now),
-        None => true,
-    };
-    let reached_by = (names.hosts.as_slice(), names.addresses.as_slice());
-    Ok(control.authority(&ctx, "Hedgerow", reached_by, is_stale).await?)
-}
-
-/// The hub as a TLS server: leaf, issuing CA and root, so that a device can find the root by its hash.
-fn identity(keys: &Arc<Keys>, authority: &Authority) -> Result<Identity, Problem> {
-    let key = keys.key("server")?;
-    let spki = key.spki().to_vec();
-    let sign = move |message: &[u8]| key.sign(message).map_err(|error| error.to_string());
-    let chain = vec![authority.server.clone(), authority.issuing.clone(), authority.root.clone()];
-    Ok(Identity { chain, key: HandshakeKey::new(spki, sign) })
-}
-
 /// A certificate as PEM (RFC 7468).
 pub(super) fn pem(der: &[u8]) -> String {
     let body = hedgerow_onboarding::est::to_body(der);
     format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use clap::Parser;
+    use hedgerow_base::Timestamp;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    /// A hub in a folder of its own, without doors.
+    pub(in crate::up) async fn hub() -> (tempfile::TempDir, Hub) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let sealing = SealingKey::from_file(&folder.path().join("seal")).unwrap();
+        let Command::Up(up) = Args::try_parse_from(["hedgerow", "up"]).unwrap().command else {
+            panic!("another command")
+        };
+        let hub = Hub::open(&data, sealing, &up).await.unwrap();
+        (folder, hub)
+    }
+
+    #[tokio::test]
+    async fn the_revocation_list_is_made_anew_when_it_is_old_or_something_was_revoked() {
+        let (_folder, hub) = hub().await;
+        let at = |ms| {
+            let (list, control) = (Arc::clone(&hub.revocation), Arc::clone(&hub.control));
+            async move { list.current(&control, Timestamp::from_ms(ms)).await.unwrap() }
+        };
+        let (start, keep) = (1_800_000_000_000, hedgerow_api::limits::CRL_KEEP_MS);
+        let first = at(start).await;
+        assert_eq!(at(start + keep - 1).await, first);
+        let second = at(start + keep).await;
+        assert_ne!(second, first, "nobody is given a list that is about to end");
+        assert_eq!(at(start + keep + 1).await, second);
+        hub.revocation.forget();
+        assert_ne!(at(start + keep + 1).await, second);
+    }
 }

@@ -11,9 +11,12 @@ mod doors;
 mod first_device;
 mod herald;
 mod hub;
+pub(crate) mod meters;
 mod names;
 mod notices;
-mod seal;
+mod profiles;
+mod renewal;
+pub(crate) mod seal;
 mod voice;
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
@@ -40,7 +43,7 @@ fn log() {
 async fn serve(data: PathBuf, up: Up) -> Result<(), Problem> {
     // Password hashes and readings are nobody else's.
     DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
-    let sealing = seal::find(&data, &up)?;
+    let sealing = seal::find(&data, &up.seal)?;
     eprintln!("keys are sealed with {}", sealing.source());
     let hub = hub::Hub::open(&data, sealing, &up).await?;
     let doors = doors::open(&hub, &up).await?;

@@ -48,6 +48,11 @@ pub(super) fn queue() -> (Arc<Queue>, Waiting) {
 }
 
 impl Queue {
+    /// Notices that were left out because too many waited.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
     fn put(&self, notice: Notice) {
         if self.sender.try_send(notice).is_err()
             && self.dropped.fetch_add(1, Ordering::Relaxed) == 0

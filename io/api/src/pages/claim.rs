@@ -33,16 +33,17 @@ pub(crate) async fn page(
     State(people): State<Arc<People>>,
     visitor: Visitor,
 ) -> Result<Response, Trouble> {
-    let main = asking(&people, &visitor, "", None).await?;
+    let main = asking(&people, &visitor, &ClaimForm::default(), None).await?;
     Ok(show(&people, &visitor, main))
 }
 
 async fn asking(
     people: &People,
     visitor: &Visitor,
-    name: &str,
+    form: &ClaimForm,
     wrong: Option<&str>,
 ) -> Result<Markup, Trouble> {
+    let profiles = people.control.profiles(&visitor.ctx).await?;
     let open = people.control.open_claims(&visitor.ctx).await?;
     Ok(html! {
         h1 { "Claim a device" }
@@ -51,7 +52,13 @@ async fn asking(
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             form.row method="post" action="/claim" {
                 label { span { "What will it be called?" }
-                    input name="name" required maxlength="80" value=(name) placeholder="Greenhouse" autocomplete="off"; }
+                    input name="name" required maxlength="80" value=(form.name) placeholder="Greenhouse" autocomplete="off"; }
+                label { span { "What kind of device is it?" }
+                    select name="profile" {
+                        @for known in &profiles {
+                            option value=(known.name) selected[known.name == form.profile] { (known.profile.title) " (" (known.name) ")" }
+                        }
+                    } }
                 button.primary { "Make the code" }
             }
         } @else { p { "Operators and owners claim devices. You can look." } }
@@ -88,6 +95,18 @@ fn waiting(visitor: &Visitor, open: &[Claim]) -> Markup {
 #[derive(Deserialize)]
 pub(crate) struct ClaimForm {
     name: String,
+    #[serde(default = "usual")]
+    profile: String,
+}
+
+fn usual() -> String {
+    "linux-host".into()
+}
+
+impl Default for ClaimForm {
+    fn default() -> Self {
+        Self { name: String::new(), profile: usual() }
+    }
 }
 
 pub(crate) async fn create(
@@ -95,15 +114,16 @@ pub(crate) async fn create(
     visitor: Visitor,
     Form(form): Form<ClaimForm>,
 ) -> Result<Response, Trouble> {
-    let new = NewClaim { name: form.name.clone(), profile: "linux-host".into(), life_ms: None };
+    let (name, profile) = (form.name.clone(), form.profile.clone());
+    let new = NewClaim { name, profile, life_ms: None };
     match people.control.claim(&visitor.ctx, new).await {
         Ok(made) => {
             let main = shown_once(&people, &visitor, &made)?;
             Ok(show(&people, &visitor, main))
         }
-        Err(failure) if failure.fault == Fault::Invalid => {
+        Err(failure) if matches!(failure.fault, Fault::Invalid | Fault::Conflict) => {
             let wrong = sentence(&failure.reason);
-            let main = asking(&people, &visitor, &form.name, Some(&wrong)).await?;
+            let main = asking(&people, &visitor, &form, Some(&wrong)).await?;
             Ok(show(&people, &visitor, main))
         }
         Err(failure) => Err(failure.into()),

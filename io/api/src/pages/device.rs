@@ -137,7 +137,7 @@ pub(crate) async fn page(
 ) -> Result<Response, Trouble> {
     let device = people.control.device(&visitor.ctx, id).await?;
     let last = people.control.last_values(&visitor.ctx, id).await?;
-    let profile = (people.profile)(&device.profile);
+    let profile = people.bounds_of(&device).profile;
     let sight = Sight { people: &people, visitor: &visitor, device: &device };
     let main = html! {
         (notice(said(query.done.as_deref())))

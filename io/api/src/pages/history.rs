@@ -45,7 +45,7 @@ pub(crate) async fn page(
     Ask(query): Ask<HistoryQuery>,
 ) -> Result<Response, Trouble> {
     let device = people.control.device(&visitor.ctx, id).await?;
-    let profile = (people.profile)(&device.profile);
+    let profile = people.bounds_of(&device).profile;
     let numeric: Vec<_> = profile.properties().iter().filter(|one| is_numeric(one)).collect();
     let named = query.property.as_deref().and_then(|name| profile.property(name));
     let sight = Sight { people: &people, visitor: &visitor, device: &device };

@@ -17,7 +17,7 @@ use super::{
     words,
 };
 use crate::{
-    People,
+    Bounds, People,
     rest::{
         devices::hex,
         forms::{Ask, Id},
@@ -103,7 +103,9 @@ pub(crate) async fn permissions(
     Id(id): Id,
 ) -> Result<Response, Trouble> {
     let device = people.control.device(&visitor.ctx, id).await?;
-    let profile = (people.profile)(&device.profile);
+    let Bounds { profile, overlay } = people.bounds_of(&device);
+    let allows = |name: &str| !overlay.withheld.contains(name);
+    let properties: Vec<_> = profile.properties().iter().filter(|p| allows(&p.name)).collect();
     let sight = Sight { people: &people, visitor: &visitor, device: &device };
     let now_sentence = match device.standing {
         Standing::Full => "It has full standing, so all of this holds now.",
@@ -118,20 +120,24 @@ pub(crate) async fn permissions(
     let main = html! {
         p { "Its profile, " strong { (device.profile) } ", is the most that it may ever do. What is not on this page is refused, counted and shown. " (now_sentence) }
         h2 { "Properties that it may publish" }
-        @if profile.properties().is_empty() { p { "None." } } @else { (property_table(profile.properties())) }
+        @if properties.is_empty() { p { "None." } } @else { (property_table(&properties)) }
         h2 { "Events that it may publish" }
         @if profile.events().is_empty() { p { "None." } }
-        ul { @for event in profile.events() { li { strong { (event.title) } " " code { (event.name) } " " span.hint { (event.description) } } } }
+        ul { @for event in profile.events().iter().filter(|event| allows(&event.name)) { li { strong { (event.title) } " " code { (event.name) } " " span.hint { (event.description) } } } }
         h2 { "Actions that it may be sent" }
         ul {
-            @for action in profile.actions() { li { strong { (action.title) } " " code { (action.name) } " " span.hint { (action.description) } } }
+            @for action in profile.actions().iter().filter(|action| allows(&action.name)) { li { strong { (action.title) } " " code { (action.name) } " " span.hint { (action.description) } } }
             @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device that is not cut off" } } }
+        }
+        @if !overlay.withheld.is_empty() {
+            h2 { "Withheld by the owner" }
+            ul { @for name in &overlay.withheld { li { code { (name) } } } }
         }
     };
     Ok(sight.page(Tab::Permissions, &[], main))
 }
 
-fn property_table(properties: &[Property]) -> Markup {
+fn property_table(properties: &[&Property]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Properties" {
             table {

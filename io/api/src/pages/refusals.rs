@@ -10,7 +10,8 @@ use axum::{
 };
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Control, Event, Failure, Person, TimelineEntry, Token,
+    CertificateRecord, Commit, Control, Event, Failure, Person, ProfileRecord, TimelineEntry,
+    Token,
     ports::{
         AuditFilter, AuditRecord, Counts, Herald, History, LastValue, Passwords, Pending, Random,
         Signer, Store,
@@ -29,7 +30,7 @@ use hedgerow_tlog::{Hash, NodeId};
 use tower::ServiceExt;
 
 use super::{Door, routes};
-use crate::{People, Transport, people};
+use crate::{Bounds, People, Transport, people};
 
 /// A hub without anything: nobody, no device, no record.
 #[derive(Default)]
@@ -74,6 +75,15 @@ impl Store for Nothing {
         none()
     }
     fn open_claims(&self, _: TenantId) -> Pending<'_, Vec<Claim>> {
+        none()
+    }
+    fn profile<'a>(&'a self, _: TenantId, _: &'a str) -> Pending<'a, Option<ProfileRecord>> {
+        none()
+    }
+    fn profiles(&self, _: TenantId) -> Pending<'_, Vec<ProfileRecord>> {
+        none()
+    }
+    fn all_profiles(&self) -> Pending<'_, Vec<ProfileRecord>> {
         none()
     }
     fn certificate(&self, _: CertificateId) -> Pending<'_, Option<CertificateRecord>> {
@@ -228,13 +238,16 @@ fn house() -> Router {
         herald: nothing.clone(),
     });
     let profile = Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap());
+    let overlay = Arc::default();
+    let bounds = Bounds { profile, overlay };
     let people = Arc::new(People {
         control: Arc::new(control),
         plane: Plane::new(nothing.clone(), bus.clone(), Arc::new(NoNotices)),
         bus,
         open_note: Box::new(|_, _| Err("no note".into())),
         log_key: [0; 32],
-        profile: Box::new(move |_| Arc::clone(&profile)),
+        bounds: Box::new(move |_, _| bounds.clone()),
+        meters: Box::new(crate::Meters::default),
         random: nothing,
         ca_pem: "PEM".into(),
         fingerprint: "00".into(),

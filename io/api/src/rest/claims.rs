@@ -29,6 +29,7 @@ pub(crate) struct ClaimRequest {
     #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     name: String,
     /// The profile that it will be held to; linux-host when left out.
+    #[schema(pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     profile: Option<String>,
     /// How many seconds the code works; a day when left out, 30 days at most.
     #[schema(minimum = 1, maximum = 2_592_000)]

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use hedgerow_base::DeviceId;
@@ -13,7 +13,7 @@ use hedgerow_registry::{Device, Filter, Page, limits::PAGE_DEFAULT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::forms::{Ask, Body, Id};
+use super::forms::{Ask, Body, Id, refuse_stale, seen};
 use crate::{
     People,
     door::SignedIn,
@@ -246,17 +246,9 @@ pub(crate) async fn edit(
 ) -> Result<Response, Refused> {
     // Whether one may comes before how one asks.
     people.control.may_edit_devices(&who.ctx).await?;
-    let seen = people.control.device(&who.ctx, id).await?;
-    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-    let Some(tag) = tag else {
-        let reason = "send the ETag that you saw as If-Match, so that nobody's edit is lost";
-        return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_REQUIRED));
-    };
-    let revision = tag.trim_matches('"').parse::<i64>().unwrap_or(-1);
-    if revision != seen.revision {
-        let reason = "somebody else changed the device in the meantime; look again";
-        return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_FAILED));
-    }
+    let known = people.control.device(&who.ctx, id).await?;
+    let revision = seen(&headers)?;
+    refuse_stale(revision, known.revision)?;
     let edit = Edit {
         revision,
         name: edit.name,

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Json, Path, Query, Request},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use hedgerow_base::{DeviceId, Timestamp};
 use hedgerow_control::Failure;
@@ -61,6 +61,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The revision that an editor saw, from `If-Match`; what is no tag of ours is no revision.
+pub(crate) fn seen(headers: &HeaderMap) -> Result<i64, Refused> {
+    let tag = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let Some(tag) = tag else {
+        let reason = "send the ETag that you saw as If-Match, so that nobody's edit is lost";
+        return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_REQUIRED));
+    };
+    Ok(tag.trim_matches('"').parse().unwrap_or(-1))
+}
+
+/// Refuses an edit of what somebody else has changed since.
+pub(crate) fn refuse_stale(seen: i64, now: i64) -> Result<(), Refused> {
+    if seen == now {
+        return Ok(());
+    }
+    let reason = "somebody else changed it in the meantime; look again";
+    Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_FAILED))
+}
+
 /// A moment: RFC 3339, or how long ago: `30s`, `15m`, `24h`, `7d`.
 pub(crate) fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Refused> {
     if let Some(at) = Timestamp::parse(text) {
@@ -107,6 +126,19 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edit_says_what_it_saw() {
+        let with = |tag: &str| -> HeaderMap {
+            [(header::IF_MATCH, tag.parse().unwrap())].into_iter().collect()
+        };
+        assert_eq!(seen(&with("\"7\"")).unwrap(), 7);
+        assert_eq!(seen(&with("*")).unwrap(), -1);
+        let status = |refused: Refused| refused.into_parts().1;
+        assert_eq!(status(seen(&HeaderMap::new()).unwrap_err()), StatusCode::PRECONDITION_REQUIRED);
+        assert_eq!(status(refuse_stale(6, 7).unwrap_err()), StatusCode::PRECONDITION_FAILED);
+        assert!(refuse_stale(7, 7).is_ok());
+    }
 
     #[test]
     fn moments_are_absolute_or_ago() {

@@ -1,12 +1,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     People,
     door::SignedIn,
+    meters,
     problem::{Problem, Refused},
 };
 
@@ -43,6 +49,22 @@ pub(crate) struct Status {
     mqtts: String,
     /// Fingerprint of the hub's root key, in hex.
     fingerprint: String,
+    /// MQTT connections now.
+    mqtt_connections: usize,
+    /// MQTT connections, at most.
+    mqtt_connections_limit: usize,
+    /// Messages that devices sent since the hub started, refused ones included.
+    messages_received: u64,
+    /// Those of them that were refused.
+    messages_refused: u64,
+    /// Readings stored durably since the hub started.
+    readings_stored: u64,
+    /// Bytes of readings that are in memory only until they are sealed; the journal has them.
+    unsealed_bytes: usize,
+    /// Bytes of the databases.
+    database_bytes: u64,
+    /// Bytes that are free where the data is.
+    disk_free_bytes: Option<u64>,
     /// What devices were refused since the hub started, by kind.
     refusals: BTreeMap<&'static str, u64>,
     /// What should not stay so.
@@ -59,6 +81,7 @@ pub(crate) async fn status(
     who: SignedIn,
 ) -> Result<Json<Status>, Refused> {
     let counts = people.control.counts(&who.ctx).await?;
+    let meters = (people.meters)();
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         devices: counts.devices,
@@ -68,7 +91,28 @@ pub(crate) async fn status(
         devices_url: people.devices_url.clone(),
         mqtts: people.mqtts.clone(),
         fingerprint: people.fingerprint.clone(),
+        mqtt_connections: meters.mqtt_connections,
+        mqtt_connections_limit: meters.mqtt_connections_max,
+        messages_received: meters.messages_in,
+        messages_refused: meters.messages_refused,
+        readings_stored: meters.readings_stored,
+        unsealed_bytes: meters.unsealed_bytes,
+        database_bytes: meters.database_bytes.iter().map(|(_, bytes)| bytes).sum(),
+        disk_free_bytes: meters.disk_bytes.map(|(free, _)| free),
         refusals: people.plane.denials().filter(|(_, count)| *count > 0).collect(),
         warning: people.warning.clone(),
     }))
+}
+
+/// What the hub counts, in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "hub", responses(
+    (status = 200, description = "Counters and gauges", body = String, content_type = "text/plain"),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn metrics(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+) -> Result<Response, Refused> {
+    let counts = people.control.counts(&who.ctx).await?;
+    let text = meters::exposition(&(people.meters)(), &counts, people.plane.denials());
+    Ok(([(header::CONTENT_TYPE, meters::CONTENT_TYPE)], text).into_response())
 }

@@ -100,7 +100,7 @@ pub(crate) struct BucketList {
 }
 
 fn unit_of(people: &People, device: &Device, series: &str) -> Option<String> {
-    let profile = (people.profile)(&device.profile);
+    let profile = people.bounds_of(device).profile;
     let unit = profile.property(series).map(|property| property.unit.to_string());
     unit.filter(|unit| !unit.is_empty())
 }

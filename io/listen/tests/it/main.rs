@@ -1,7 +1,11 @@
 //! Both halves over loopback: who gets in, who is told what.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-use std::{io::Read, net::SocketAddr, sync::Arc};
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_listen::{
@@ -14,7 +18,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType, SigningKey,
 };
-use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+use tokio::{
+    io::{AsyncWriteExt, copy, split},
+    task::spawn_blocking,
+};
 
 mod lean;
 
@@ -151,7 +158,10 @@ async fn one_connection_too_many_waits_until_a_place_is_free() {
     let to = door.address().unwrap();
     let _one = tokio::net::TcpStream::connect(to).await.unwrap();
     let _two = tokio::net::TcpStream::connect(to).await.unwrap();
+    let occupancy = door.occupancy();
+    assert_eq!(occupancy.taken(), 0);
     let first = door.next().await;
+    assert_eq!(occupancy.taken(), 1);
     let waiting = tokio::spawn({
         let door = Arc::clone(&door);
         async move { door.next().await }
@@ -159,5 +169,56 @@ async fn one_connection_too_many_waits_until_a_place_is_free() {
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     drop(first);
-    waiting.await.unwrap();
+    let second = waiting.await.unwrap();
+    assert_eq!(occupancy.taken(), 1);
+    drop(second);
+    assert_eq!(occupancy.taken(), 0);
+}
+
+/// Connects, and says one thing that is echoed; the connection, and the leaf that the server showed.
+fn heard(to: SocketAddr, root: Vec<u8>) -> (client::Stream, Vec<u8>) {
+    let config = client::config(Trust::Root(root), None).unwrap();
+    let mut stream = client::connect("localhost", to.port(), &config).unwrap();
+    echo(&mut stream);
+    let leaf = stream.conn.peer_certificates().unwrap()[0].to_vec();
+    (stream, leaf)
+}
+
+fn echo(stream: &mut client::Stream) {
+    stream.write_all(b"x").unwrap();
+    let mut answer = [0];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"x");
+}
+
+#[tokio::test]
+async fn a_new_server_certificate_is_shown_and_open_connections_go_on() {
+    let house = house();
+    let slot = Slot::new(&server_identity(&house));
+    let tls = server::config(Arc::clone(&slot), ClientCertificates::Never, &[]).unwrap();
+    let handshakes = Handshakes::new(tls);
+    let door = Door::open("127.0.0.1:0".parse().unwrap(), 8).await.unwrap();
+    let to = door.address().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let arrival = door.next().await;
+            let handshakes = handshakes.clone();
+            tokio::spawn(async move {
+                let Ok(tls) = handshakes.shake(arrival.stream).await else { return };
+                let (mut from, mut back) = split(tls);
+                let _ = copy(&mut from, &mut back).await;
+            });
+        }
+    });
+    let (first, root) = (slot.certificate(), house.root.clone());
+    let (mut open, shown) = spawn_blocking(move || heard(to, root)).await.unwrap();
+    assert_eq!(shown, first);
+    slot.replace(&server_identity(&house));
+    assert_ne!(slot.certificate(), first);
+    let root = house.root.clone();
+    let shown = spawn_blocking(move || {
+        echo(&mut open);
+        heard(to, root).1
+    });
+    assert_eq!(shown.await.unwrap(), slot.certificate());
 }

@@ -7,7 +7,7 @@ use hedgerow_policy::Fact;
 use hedgerow_registry::{Device, DeviceKey, Label};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::error::failure;
+use super::{error::failure, profiles};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
@@ -16,7 +16,7 @@ async fn run(connection: &mut SqliteConnection, statement: Statement<'_>) -> Res
 }
 
 /// Runs a statement that has to change exactly one row.
-async fn one(
+pub(super) async fn one(
     connection: &mut SqliteConnection,
     statement: Statement<'_>,
     otherwise: &str,
@@ -27,7 +27,7 @@ async fn one(
     }
 }
 
-const MOVED_ON: &str = "somebody else changed it in the meantime; look again";
+pub(super) const MOVED_ON: &str = "somebody else changed it in the meantime; look again";
 
 #[expect(clippy::too_many_lines, reason = "a flat table: one arm a change")]
 pub(super) async fn change(
@@ -155,6 +155,10 @@ pub(super) async fn change(
             );
             let statement = keyed(statement.bind(at.as_ms()).bind(*is_connected), device);
             run(connection, statement).await.map(drop)
+        }
+        Change::PutProfile { seen, record } => profiles::put(connection, now, *seen, record).await,
+        Change::RemoveProfile { tenant, name, seen } => {
+            profiles::remove(connection, now, (*tenant, name), *seen).await
         }
         Change::AddAuthority { kind, der } => {
             let statement =

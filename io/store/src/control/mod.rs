@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod error;
 mod limits;
+mod profiles;
 mod read_audit;
 mod read_devices;
 mod read_people;
@@ -17,7 +18,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Failure, Person, TimelineEntry, Token,
+    CertificateRecord, Commit, Failure, Person, ProfileRecord, TimelineEntry, Token,
     ports::{AuditFilter, AuditRecord, Counts, Notary, Pending, Store},
 };
 use hedgerow_identity::{Claim, revocation::Revoked};
@@ -116,6 +117,22 @@ impl Store for ControlStore {
 
     fn open_claims(&self, tenant: TenantId) -> Pending<'_, Vec<Claim>> {
         Box::pin(read_devices::open_claims(&self.readers, tenant))
+    }
+
+    fn profile<'a>(
+        &'a self,
+        tenant: TenantId,
+        name: &'a str,
+    ) -> Pending<'a, Option<ProfileRecord>> {
+        Box::pin(profiles::by_name(&self.readers, tenant, name))
+    }
+
+    fn profiles(&self, tenant: TenantId) -> Pending<'_, Vec<ProfileRecord>> {
+        Box::pin(profiles::of(&self.readers, tenant))
+    }
+
+    fn all_profiles(&self) -> Pending<'_, Vec<ProfileRecord>> {
+        Box::pin(profiles::all(&self.readers))
     }
 
     fn certificate(&self, id: CertificateId) -> Pending<'_, Option<CertificateRecord>> {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Change, Commit, Event, Failure, TimelineEntry,
+    CertificateRecord, Change, Commit, Event, Failure, ProfileRecord, TimelineEntry,
     ports::{AuditFilter, Notary, Store},
 };
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
 use hedgerow_policy::{
-    CertificateId, Fact, PersonId, Role, Scopes, Standing,
+    CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing,
     audit::{Effect, Entry},
 };
 use hedgerow_registry::{Device, DeviceKey, Filter, KeyStorage, Label, Page, State};
@@ -313,4 +313,68 @@ async fn numbers_of_lists_only_grow() {
     let first = open(&directory).await.next_crl_number().await.unwrap();
     let second = open(&directory).await.next_crl_number().await.unwrap();
     assert!(second > first);
+}
+
+fn profile(name: &str) -> ProfileRecord {
+    ProfileRecord {
+        tenant: TENANT,
+        name: name.into(),
+        document: Some(b"{}".to_vec()),
+        waiting: None,
+        overlay: Overlay::default(),
+        revision: 1,
+        changed: NOW,
+    }
+}
+
+fn put(seen: i64, record: &ProfileRecord) -> Commit {
+    commit(vec![Change::PutProfile { seen, record: Box::new(record.clone()) }])
+}
+
+#[tokio::test]
+async fn a_profile_is_read_as_it_was_written_and_two_editors_do_not_overwrite_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let first = profile("lamp");
+    store.commit(put(0, &first)).await.unwrap();
+    assert_eq!(store.profile(TENANT, "lamp").await.unwrap(), Some(first.clone()));
+    assert_eq!(store.commit(put(0, &first)).await.unwrap_err().fault, Fault::Conflict);
+    let overlay = Overlay {
+        withheld: ["b".into(), "a".into()].into(),
+        essential: ["c".into()].into(),
+        retention_days_max: Some(7),
+    };
+    let second = ProfileRecord {
+        waiting: Some(b"[]".to_vec()),
+        document: None,
+        overlay,
+        revision: 2,
+        ..first.clone()
+    };
+    store.commit(put(1, &second)).await.unwrap();
+    assert_eq!(store.commit(put(1, &first)).await.unwrap_err().fault, Fault::Conflict);
+    assert_eq!(store.profiles(TENANT).await.unwrap(), std::slice::from_ref(&second));
+    assert_eq!(store.all_profiles().await.unwrap(), [second]);
+    assert_eq!(store.profile(TENANT, "lump").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_needed_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    store.commit(put(0, &profile("lamp"))).await.unwrap();
+    let claimed = Claim { profile: "lamp".into(), ..claim(1) };
+    let held = Device { profile: "lamp".into(), ..device(1, "Lamp") };
+    let add = vec![Change::AddClaim(TENANT, claimed), Change::AddDevice(Box::new(held))];
+    store.commit(commit(add)).await.unwrap();
+    let remove =
+        |seen| commit(vec![Change::RemoveProfile { tenant: TENANT, name: "lamp".into(), seen }]);
+    assert_eq!(store.commit(remove(1)).await.unwrap_err().fault, Fault::Conflict);
+    store.commit(commit(vec![Change::WithdrawClaim { secret_hash: [1; 32] }])).await.unwrap();
+    assert_eq!(store.commit(remove(1)).await.unwrap_err().fault, Fault::Conflict);
+    let retire = Change::MoveDevice { device: key(1), from: State::Enrolled, to: State::Retired };
+    store.commit(commit(vec![retire])).await.unwrap();
+    assert_eq!(store.commit(remove(2)).await.unwrap_err().fault, Fault::Conflict, "moved on");
+    store.commit(remove(1)).await.unwrap();
+    assert_eq!(store.profile(TENANT, "lamp").await.unwrap(), None);
 }

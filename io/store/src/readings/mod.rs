@@ -20,6 +20,7 @@ mod pending;
 mod query;
 mod retention;
 mod sealing;
+mod tally;
 mod writer;
 
 use std::{
@@ -43,6 +44,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub use cipher::MasterKey;
 pub use error::ReadingsError;
 pub use query::{LastValue, Query};
+pub use tally::Tally;
 
 use self::{catalog::Catalog, error::While, limits::READERS, pending::Pending, writer::Writer};
 
@@ -82,6 +84,7 @@ struct Shared {
     head: RwLock<Head>,
     master: MasterKey,
     clock: Clock,
+    counts: tally::Counts,
 }
 
 /// What the writer is asked to do besides commits.
@@ -148,6 +151,7 @@ impl ReadingsStore {
             head: RwLock::default(),
             master,
             clock,
+            counts: tally::Counts::default(),
         });
         let writer = Writer::start(connection, Arc::clone(&shared), &sealed).await?;
         let readers = SqlitePoolOptions::new()
@@ -165,6 +169,12 @@ impl ReadingsStore {
     pub fn unsealed(&self) -> Unsealed {
         let head = self.shared.head();
         Unsealed { series: head.len(), bytes: head.bytes() }
+    }
+
+    /// What was done since it was opened.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.shared.counts.read()
     }
 
     /// Seals everything that is unsealed, and destroys the journal with its key.

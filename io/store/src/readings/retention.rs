@@ -3,6 +3,7 @@
 use super::{
     error::{ReadingsError, While},
     limits::DELETED_PER_TURN,
+    tally::Counts,
     writer::Writer,
 };
 
@@ -23,6 +24,7 @@ impl Writer {
             .await
             .while_doing("deleting what is too old")?;
             deleted += done.rows_affected();
+            Counts::add(&self.shared.counts.chunks_expired, done.rows_affected());
             if done.rows_affected() < DELETED_PER_TURN.unsigned_abs() {
                 return Ok(deleted);
             }

@@ -415,6 +415,31 @@ async fn readings_older_than_their_retention_are_deleted() {
     house.later(1);
     assert_eq!(store.expire().await.unwrap(), 1);
     assert_eq!(read(&store, device(1), "cpu").await, []);
+    let tally = Tally { readings: 10, commits: 1, commits_failed: 0, chunks_expired: 1 };
+    assert_eq!(store.tally(), tally);
+}
+
+#[tokio::test]
+async fn readings_that_keep_coming_do_not_keep_the_store_from_its_other_work() {
+    let house = House::new();
+    let store = house.open().await;
+    let cpu = store.series(device(1), &specs())[0];
+    let flood = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for at in 0.. {
+                offer(&store, cpu, &numbers(at..at + 1));
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    while store.commits().state(Ticket(3)) == Durability::Waiting {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let patience = Duration::from_secs(10);
+    let expired = tokio::time::timeout(patience, store.expire()).await;
+    assert_eq!(expired.expect("the order is obeyed").unwrap(), 0);
+    flood.abort();
 }
 
 #[tokio::test]

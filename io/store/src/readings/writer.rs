@@ -17,6 +17,7 @@ use super::{
     limits::{GATHER_MS, RETRY_MS, TICK_SECONDS},
     pending::Group,
     sealing::Pages,
+    tally::Counts,
 };
 
 pub(super) struct Writer {
@@ -71,16 +72,15 @@ impl Writer {
             tokio::select! {
                 biased;
                 order = inbox.recv() => {
-                    self.drain(&mut spare).await;
+                    self.take_waiting(&mut spare).await;
                     let Some(order) = order else { return };
                     if self.obey(order).await {
                         return;
                     }
                 }
-                () = self.shared.offered.notified() => {}
                 _ = tick.tick() => self.look_around().await,
+                () = self.shared.offered.notified() => self.take_waiting(&mut spare).await,
             }
-            self.drain(&mut spare).await;
         }
     }
 
@@ -90,23 +90,22 @@ impl Writer {
         sleep_until(self.committed + Duration::from_millis(GATHER_MS)).await;
     }
 
-    /// Commits, and seals what became full, until nothing waits.
-    async fn drain(&mut self, spare: &mut Vec<u8>) {
-        loop {
-            if self.shared.pending().is_empty() {
-                return;
-            }
-            self.gather().await;
-            let group = self.shared.pending().take(core::mem::take(spare));
-            let Some(mut group) = group else { return };
-            let committed = self.commit(&group).await;
-            self.committed = Instant::now();
-            self.settle(&group, committed).await;
-            group.bytes.clear();
-            *spare = group.bytes;
-            if self.shared.head().is_sealing_due() {
-                let _ = self.seal_due().await;
-            }
+    /// Commits all that waits, and seals what became full. What is offered meanwhile has its own turn, so
+    /// that readings that keep coming keep the writer from nothing else.
+    async fn take_waiting(&mut self, spare: &mut Vec<u8>) {
+        if self.shared.pending().is_empty() {
+            return;
+        }
+        self.gather().await;
+        let group = self.shared.pending().take(core::mem::take(spare));
+        let Some(mut group) = group else { return };
+        let committed = self.commit(&group).await;
+        self.committed = Instant::now();
+        self.settle(&group, committed).await;
+        group.bytes.clear();
+        *spare = group.bytes;
+        if self.shared.head().is_sealing_due() {
+            let _ = self.seal_due().await;
         }
     }
 
@@ -144,10 +143,13 @@ impl Writer {
         match committed {
             Ok(()) => {
                 self.keep(group);
+                Counts::add(&self.shared.counts.readings, group.count.into());
+                Counts::add(&self.shared.counts.commits, 1);
                 self.shared.commits.stored_up_to(group.ticket);
                 self.retry_ms = RETRY_MS.0;
             }
             Err(_) => {
+                Counts::add(&self.shared.counts.commits_failed, 1);
                 self.shared.commits.failed(group.ticket);
                 sleep(Duration::from_millis(self.retry_ms)).await;
                 self.retry_ms = (self.retry_ms * 2).min(RETRY_MS.1);
@@ -174,7 +176,7 @@ impl Writer {
             Order::Close(answer) => {
                 self.shared.pending().close();
                 let mut spare = Vec::new();
-                self.drain(&mut spare).await;
+                self.take_waiting(&mut spare).await;
                 let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
                 let closed = checkpoint.execute(&mut self.connection).await;
                 drop(answer.send(closed.map(drop).while_doing("closing")));

@@ -6,7 +6,7 @@
 mod parse;
 pub mod vocabulary;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use hedgerow_base::Timestamp;
@@ -48,8 +48,18 @@ impl Profile {
     /// Reads and checks a Thing Model.
     ///
     /// # Errors
-    /// [`ProfileError`] names the place in the document, what is wrong and what to do.
+    /// [`ProfileError`] names the place in the document, what is wrong and what to do: the first that
+    /// [`Profile::check`] finds.
     pub fn parse(document: &[u8]) -> Result<Self, ProfileError> {
+        parse::profile(document).map_err(|errors| errors.into_iter().next().unwrap_or_default())
+    }
+
+    /// The same for whoever writes it: everything that is wrong, at most
+    /// [`PROFILE_ERRORS_MAX`](crate::limits::PROFILE_ERRORS_MAX).
+    ///
+    /// # Errors
+    /// At least one [`ProfileError`].
+    pub fn check(document: &[u8]) -> Result<Self, Vec<ProfileError>> {
         parse::profile(document)
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     limits::{
         AFFORDANCES_MAX, DESCRIPTION_BYTES_MAX, ENUM_WORDS_MAX, NAME_BYTES_MAX, PROFILE_BYTES_MAX,
-        PROFILE_DEPTH_MAX, RATE_MAX, RESOLUTION_MS_DEFAULT, RESOLUTION_MS_MAX,
+        PROFILE_DEPTH_MAX, PROFILE_ERRORS_MAX, RATE_MAX, RESOLUTION_MS_DEFAULT, RESOLUTION_MS_MAX,
         RETENTION_DAYS_DEFAULT, RETENTION_DAYS_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX,
         UNIT_BYTES_MAX,
     },
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Why a document is no device profile: where, what, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileError {
     /// JSON pointer (RFC 6901) to the place; empty for the whole document.
     pub pointer: String,
@@ -55,6 +55,26 @@ fn refuse<T>(pointer: &str, what: impl Into<String>) -> Checked<T> {
     Err(ProfileError { pointer: pointer.into(), what: what.into() })
 }
 
+/// What was found wrong so far, in the order of the document; past [`PROFILE_ERRORS_MAX`] the rest is left
+/// out.
+#[derive(Default)]
+struct Findings(Vec<ProfileError>);
+
+impl Findings {
+    /// The value, or nothing when it is wrong.
+    fn keep<T>(&mut self, checked: Checked<T>) -> Option<T> {
+        match checked {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if self.0.len() < PROFILE_ERRORS_MAX {
+                    self.0.push(error);
+                }
+                None
+            }
+        }
+    }
+}
+
 /// Whether `name` can be a topic level and a member name: letters, digits, `-` and `_`, beginning with
 /// a letter, up to [`NAME_BYTES_MAX`].
 #[must_use]
@@ -64,7 +84,16 @@ pub fn check_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
-pub(super) fn profile(document: &[u8]) -> Checked<Profile> {
+pub(super) fn profile(document: &[u8]) -> Result<Profile, Vec<ProfileError>> {
+    let tree = tree(document).map_err(|error| alloc::vec![error])?;
+    let mut findings = Findings::default();
+    match thing(&mut findings, &tree) {
+        Some(profile) if findings.0.is_empty() => Ok(profile),
+        Some(_) | None => Err(findings.0),
+    }
+}
+
+fn tree(document: &[u8]) -> Checked<Json> {
     if document.len() > PROFILE_BYTES_MAX {
         return refuse("", format!("it is longer than {PROFILE_BYTES_MAX} bytes; shorten it"));
     }
@@ -72,31 +101,54 @@ pub(super) fn profile(document: &[u8]) -> Checked<Profile> {
         .or_else(|_| refuse("", "it is not UTF-8; save it as UTF-8"))?;
     let tree = Json::parse(text, PROFILE_DEPTH_MAX)
         .or_else(|error| refuse("", format!("it is not JSON: {error}")))?;
-    let thing = Node { pointer: String::new(), json: &tree };
-    if !matches!(tree, Json::Object(_)) {
-        return refuse("", "it is not an object; a Thing Model is one JSON object");
+    match tree {
+        Json::Object(_) => Ok(tree),
+        _ => refuse("", "it is not an object; a Thing Model is one JSON object"),
     }
-    check_context(&thing)?;
-    check_type(&thing)?;
-    thing.check_terms(&THING_TERMS)?;
-    if tree.member("links").is_some_and(extends) {
+}
+
+fn thing(findings: &mut Findings, tree: &Json) -> Option<Profile> {
+    let thing = Node { pointer: String::new(), json: tree };
+    findings.keep(check_context(&thing));
+    findings.keep(check_type(&thing));
+    thing.check_terms(findings, &THING_TERMS);
+    findings.keep(check_links(&thing));
+    let title = findings.keep(title(&thing));
+    let description = findings.keep(thing.text("description", DESCRIPTION_BYTES_MAX));
+    let maker = findings.keep(thing.needed("hedgerow:maker", "say who makes the device"));
+    let model = findings.keep(thing.needed("hedgerow:model", "say the maker's name of the model"));
+    let version = findings.keep(version(&thing));
+    let end_of_support = findings.keep(end_of_support(&thing));
+    let network_peers = findings.keep(network_peers(&thing));
+    let properties = affordances(findings, &thing, "properties", property);
+    let events = affordances(findings, &thing, "events", event);
+    let actions = affordances(findings, &thing, "actions", action);
+    Some(Profile {
+        title: title?,
+        description: description?.unwrap_or_default(),
+        maker: maker?,
+        model: model?,
+        version: version?,
+        end_of_support: end_of_support?,
+        network_peers: network_peers?,
+        properties: properties?,
+        events: events?,
+        actions: actions?,
+    })
+}
+
+fn title(thing: &Node<'_>) -> Checked<Box<str>> {
+    match thing.text("title", TITLE_BYTES_MAX)? {
+        Some(title) => Ok(title),
+        None => refuse("/title", "it is missing; say what people call this kind of device"),
+    }
+}
+
+fn check_links(thing: &Node<'_>) -> Checked<()> {
+    if thing.json.member("links").is_some_and(extends) {
         return refuse("/links", "it extends another model; put both together before signing");
     }
-    Ok(Profile {
-        title: thing.text("title", TITLE_BYTES_MAX)?.map_or_else(
-            || refuse("/title", "it is missing; say what people call this kind of device"),
-            Ok,
-        )?,
-        description: thing.text("description", DESCRIPTION_BYTES_MAX)?.unwrap_or_default(),
-        maker: thing.needed("hedgerow:maker", "say who makes the device")?,
-        model: thing.needed("hedgerow:model", "say the maker's name of the model")?,
-        version: version(&thing)?,
-        end_of_support: end_of_support(&thing)?,
-        network_peers: network_peers(&thing)?,
-        properties: affordances(&thing, "properties", property)?,
-        events: affordances(&thing, "events", event)?,
-        actions: affordances(&thing, "actions", action)?,
-    })
+    Ok(())
 }
 
 fn extends(links: &Json) -> bool {
@@ -163,85 +215,112 @@ fn network_peers(thing: &Node<'_>) -> Checked<Box<[Box<str>]>> {
 }
 
 fn affordances<T>(
+    findings: &mut Findings,
     thing: &Node<'_>,
     section: &str,
-    read: impl Fn(Box<str>, &Node<'_>) -> Checked<T>,
-) -> Checked<Box<[T]>> {
+    read: impl Fn(&mut Findings, Box<str>, &Node<'_>) -> Option<T>,
+) -> Option<Box<[T]>> {
     let pointer = thing.at(section);
-    let members = match thing.json.member(section) {
-        None => return Ok(Box::default()),
-        Some(Json::Object(members)) => members,
-        Some(_) => return refuse(&pointer, "it must be an object with one member for each name"),
-    };
-    if members.len() > AFFORDANCES_MAX {
-        return refuse(&pointer, format!("it has more than {AFFORDANCES_MAX}; split the device"));
-    }
-    let mut sorted: Vec<_> = members.iter().collect();
+    let mut sorted = findings.keep(members(thing, section, &pointer))?;
     sorted.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-    sorted
-        .into_iter()
-        .map(|(name, json)| {
-            let node = Node { pointer: step(&pointer, name), json };
-            if !check_name(name) {
-                return refuse(
-                    &node.pointer,
-                    format!(
-                        "a name is up to {NAME_BYTES_MAX} letters, digits, - and _, a letter first"
-                    ),
-                );
-            }
-            if !matches!(json, Json::Object(_)) {
-                return refuse(&node.pointer, "it must be an object");
-            }
-            if json.member("tm:ref").is_some() {
-                return refuse(&node.pointer, "it refers to another model; write it out");
-            }
-            read(name.clone(), &node)
-        })
-        .collect()
+    let read = sorted.into_iter().map(|(name, json)| {
+        let node = Node { pointer: step(&pointer, name), json };
+        findings.keep(check_affordance(name, &node))?;
+        read(findings, name.clone(), &node)
+    });
+    // All of them are read before any is missed, so that every error is found.
+    let read: Vec<Option<T>> = read.collect();
+    read.into_iter().collect()
 }
 
-fn property(name: Box<str>, node: &Node<'_>) -> Checked<Property> {
-    node.check_terms(&PROPERTY_TERMS)?;
-    let shape = shape(node)?;
-    let precision = precision(node, &shape)?;
-    let read_only = node.truth("readOnly")?;
-    if node.truth("writeOnly")? == Some(true) {
-        return refuse(
-            &node.at("writeOnly"),
-            "a device can't be told what it never says; remove it",
-        );
+fn members<'t>(
+    thing: &Node<'t>,
+    section: &str,
+    pointer: &str,
+) -> Checked<Vec<&'t (Box<str>, Json)>> {
+    match thing.json.member(section) {
+        None => Ok(Vec::new()),
+        Some(Json::Object(members)) if members.len() > AFFORDANCES_MAX => {
+            refuse(pointer, format!("it has more than {AFFORDANCES_MAX}; split the device"))
+        }
+        Some(Json::Object(members)) => Ok(members.iter().collect()),
+        Some(_) => refuse(pointer, "it must be an object with one member for each name"),
     }
-    Ok(Property {
-        title: node.text("title", TITLE_BYTES_MAX)?.unwrap_or_else(|| name.clone()),
+}
+
+fn check_affordance(name: &str, node: &Node<'_>) -> Checked<()> {
+    if !check_name(name) {
+        let rule =
+            format!("a name is up to {NAME_BYTES_MAX} letters, digits, - and _, a letter first");
+        return refuse(&node.pointer, rule);
+    }
+    if !matches!(node.json, Json::Object(_)) {
+        return refuse(&node.pointer, "it must be an object");
+    }
+    if node.json.member("tm:ref").is_some() {
+        return refuse(&node.pointer, "it refers to another model; write it out");
+    }
+    Ok(())
+}
+
+fn property(findings: &mut Findings, name: Box<str>, node: &Node<'_>) -> Option<Property> {
+    node.check_terms(findings, &PROPERTY_TERMS);
+    let shape = findings.keep(shape(node));
+    let precision = match &shape {
+        Some(shape) => findings.keep(precision(node, shape)),
+        None => None,
+    };
+    let read_only = findings.keep(node.truth("readOnly"));
+    findings.keep(refuse_write_only(node));
+    let title = findings.keep(node.text("title", TITLE_BYTES_MAX));
+    let description = findings.keep(node.text("description", DESCRIPTION_BYTES_MAX));
+    let unit = findings.keep(node.text("unit", UNIT_BYTES_MAX));
+    let is_observable = findings.keep(node.truth("observable"));
+    let collection = collection(findings, node);
+    let resolution_ms = findings.keep(resolution(node));
+    Some(Property {
+        title: title?.unwrap_or_else(|| name.clone()),
         name,
-        description: node.text("description", DESCRIPTION_BYTES_MAX)?.unwrap_or_default(),
-        unit: node.text("unit", UNIT_BYTES_MAX)?.unwrap_or_default(),
-        access: if read_only == Some(true) { Access::ReadOnly } else { Access::ReadWrite },
-        is_observable: node.truth("observable")?.unwrap_or(false),
-        collection: collection(node)?,
-        resolution_ms: resolution(node)?,
-        precision,
-        shape,
+        description: description?.unwrap_or_default(),
+        unit: unit?.unwrap_or_default(),
+        access: if read_only? == Some(true) { Access::ReadOnly } else { Access::ReadWrite },
+        is_observable: is_observable?.unwrap_or(false),
+        collection: collection?,
+        resolution_ms: resolution_ms?,
+        precision: precision?,
+        shape: shape?,
     })
 }
 
-fn event(name: Box<str>, node: &Node<'_>) -> Checked<Event> {
-    node.check_terms(&EVENT_TERMS)?;
-    Ok(Event {
-        title: node.text("title", TITLE_BYTES_MAX)?.unwrap_or_else(|| name.clone()),
+fn refuse_write_only(node: &Node<'_>) -> Checked<()> {
+    if node.truth("writeOnly")? == Some(true) {
+        let advice = "a device can't be told what it never says; remove it";
+        return refuse(&node.at("writeOnly"), advice);
+    }
+    Ok(())
+}
+
+fn event(findings: &mut Findings, name: Box<str>, node: &Node<'_>) -> Option<Event> {
+    node.check_terms(findings, &EVENT_TERMS);
+    let title = findings.keep(node.text("title", TITLE_BYTES_MAX));
+    let description = findings.keep(node.text("description", DESCRIPTION_BYTES_MAX));
+    let collection = collection(findings, node);
+    Some(Event {
+        title: title?.unwrap_or_else(|| name.clone()),
         name,
-        description: node.text("description", DESCRIPTION_BYTES_MAX)?.unwrap_or_default(),
-        collection: collection(node)?,
+        description: description?.unwrap_or_default(),
+        collection: collection?,
     })
 }
 
-fn action(name: Box<str>, node: &Node<'_>) -> Checked<Action> {
-    node.check_terms(&ACTION_TERMS)?;
-    Ok(Action {
-        title: node.text("title", TITLE_BYTES_MAX)?.unwrap_or_else(|| name.clone()),
+fn action(findings: &mut Findings, name: Box<str>, node: &Node<'_>) -> Option<Action> {
+    node.check_terms(findings, &ACTION_TERMS);
+    let title = findings.keep(node.text("title", TITLE_BYTES_MAX));
+    let description = findings.keep(node.text("description", DESCRIPTION_BYTES_MAX));
+    Some(Action {
+        title: title?.unwrap_or_else(|| name.clone()),
         name,
-        description: node.text("description", DESCRIPTION_BYTES_MAX)?.unwrap_or_default(),
+        description: description?.unwrap_or_default(),
     })
 }
 
@@ -308,24 +387,31 @@ fn words(node: &Node<'_>) -> Checked<Option<Box<[Box<str>]>>> {
     Ok(Some(words.into()))
 }
 
-fn collection(node: &Node<'_>) -> Checked<Collection> {
-    let data_class = match node.text("hedgerow:dataClass", TITLE_BYTES_MAX)? {
-        None => DataClass::Personal,
-        Some(word) => DataClass::parse(&word).map_or_else(
-            || {
-                let known = DATA_CLASSES.join(", ");
-                refuse(&node.at("hedgerow:dataClass"), format!("it must be one of {known}"))
-            },
-            Ok,
-        )?,
-    };
-    let days = node.whole_in("hedgerow:retentionDays", 1.0, f64::from(RETENTION_DAYS_MAX))?;
-    Ok(Collection {
-        data_class,
-        purpose: node.text("hedgerow:purpose", TITLE_BYTES_MAX)?.unwrap_or_default(),
-        retention_days: days.unwrap_or(RETENTION_DAYS_DEFAULT),
-        rate_max: node.whole_in("hedgerow:rateMax", 1.0, f64::from(RATE_MAX))?,
+fn collection(findings: &mut Findings, node: &Node<'_>) -> Option<Collection> {
+    let data_class = findings.keep(data_class(node));
+    let days = node.whole_in("hedgerow:retentionDays", 1.0, f64::from(RETENTION_DAYS_MAX));
+    let days = findings.keep(days);
+    let purpose = findings.keep(node.text("hedgerow:purpose", TITLE_BYTES_MAX));
+    let rate_max = findings.keep(node.whole_in("hedgerow:rateMax", 1.0, f64::from(RATE_MAX)));
+    Some(Collection {
+        data_class: data_class?,
+        purpose: purpose?.unwrap_or_default(),
+        retention_days: days?.unwrap_or(RETENTION_DAYS_DEFAULT),
+        rate_max: rate_max?,
     })
+}
+
+fn data_class(node: &Node<'_>) -> Checked<DataClass> {
+    let Some(word) = node.text("hedgerow:dataClass", TITLE_BYTES_MAX)? else {
+        return Ok(DataClass::Personal);
+    };
+    match DataClass::parse(&word) {
+        Some(class) => Ok(class),
+        None => {
+            let known = DATA_CLASSES.join(", ");
+            refuse(&node.at("hedgerow:dataClass"), format!("it must be one of {known}"))
+        }
+    }
 }
 
 fn resolution(node: &Node<'_>) -> Checked<i64> {
@@ -373,15 +459,13 @@ impl Node<'_> {
     }
 
     /// A term of ours that is not known here is refused: a guard with a typing error guards nothing.
-    fn check_terms(&self, known: &[&str]) -> Checked<()> {
-        let Json::Object(members) = self.json else { return Ok(()) };
+    fn check_terms(&self, findings: &mut Findings, known: &[&str]) {
+        let Json::Object(members) = self.json else { return };
         let unknown = |name: &str| name.starts_with(PREFIX) && !known.contains(&name);
-        match members.iter().find(|(name, _)| unknown(name)) {
-            None => Ok(()),
-            Some((name, _)) => {
-                let known = known.join(", ");
-                refuse(&self.at(name), format!("this term is not known here; known are {known}"))
-            }
+        for (name, _) in members.iter().filter(|(name, _)| unknown(name)) {
+            let known = known.join(", ");
+            let what = format!("this term is not known here; known are {known}");
+            findings.keep(refuse::<()>(&self.at(name), what));
         }
     }
 

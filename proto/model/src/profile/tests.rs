@@ -3,7 +3,7 @@ use std::{format, string::String, string::ToString, vec::Vec};
 use super::*;
 use crate::limits::{
     AFFORDANCES_MAX, ENUM_WORDS_MAX, NAME_BYTES_MAX, PROFILE_BYTES_MAX, PROFILE_DEPTH_MAX,
-    TITLE_BYTES_MAX,
+    PROFILE_ERRORS_MAX, TITLE_BYTES_MAX,
 };
 
 /// A thing model with `properties` as its member of that name.
@@ -51,6 +51,44 @@ fn an_error_names_the_place_and_what_to_do() {
         "/properties/a/type: it must be boolean, integer, number or string"
     );
     assert_eq!(error.fault(), hedgerow_base::Fault::Invalid);
+}
+
+#[test]
+fn every_error_of_a_document_is_found() {
+    let document = r#"{"title":7,"hedgerow:color":"red","properties":{
+        "a":{"type":"object","hedgerow:dataClass":"secret","hedgerow:retentionDays":0},
+        "1b":{"type":"number"},"c":{"type":"number","unit":5},"d":{"type":"number"}},
+        "events":[],"actions":{"go":{"title":[]}}}"#;
+    let errors = Profile::check(document.as_bytes()).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+    let expected = [
+        "/@context",
+        "/@type",
+        "/hedgerow:color",
+        "/title",
+        "/hedgerow:maker",
+        "/hedgerow:model",
+        "/properties/1b",
+        "/properties/a/type",
+        "/properties/a/hedgerow:dataClass",
+        "/properties/a/hedgerow:retentionDays",
+        "/properties/c/unit",
+        "/events",
+        "/actions/go/title",
+    ];
+    assert_eq!(places, expected);
+    assert_eq!(Profile::parse(document.as_bytes()).unwrap_err(), errors[0]);
+}
+
+#[test]
+fn errors_past_the_limit_are_left_out() {
+    let wrong = |count: usize| {
+        let members: Vec<_> = (0..count).map(|n| format!("\"p{n}\":{{}}")).collect();
+        let document = model(&format!("{{{}}}", members.join(",")));
+        Profile::check(document.as_bytes()).unwrap_err().len()
+    };
+    assert_eq!(wrong(PROFILE_ERRORS_MAX), PROFILE_ERRORS_MAX);
+    assert_eq!(wrong(PROFILE_ERRORS_MAX + 1), PROFILE_ERRORS_MAX);
 }
 
 #[test]

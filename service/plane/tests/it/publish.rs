@@ -1,8 +1,11 @@
-use std::task::{Context, Poll, Waker};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use hedgerow_base::{Fault, TenantId};
 use hedgerow_model::Value;
-use hedgerow_plane::{Message, Outcome, Ticket, Watched};
+use hedgerow_plane::{Message, Outcome, Ticket, Verdict, Watched};
 use hedgerow_policy::{Overlay, Scopes, Standing, Witness};
 
 use crate::house::{DEVICE, NOW, OTHER, admission, house, own, token};
@@ -142,6 +145,32 @@ fn the_overlay_holds_in_topics_and_packs() {
     let session = house.session();
     assert_eq!(house.refused(&session, &own("properties/load1"), "1"), "withheld");
     assert_eq!(house.refused(&session, &own("telemetry"), r#"[{"n":"load1","v":1}]"#), "withheld");
+}
+
+#[test]
+fn a_profile_that_changes_judges_its_devices_open_sessions_and_no_others() {
+    let house = house();
+    let mut session = house.session();
+    house.publish(&session, &own("properties/load1"), "1");
+    let before = admission(DEVICE, Standing::Full);
+    let withheld = ["load1"].map(Into::into).into();
+    let overlay = Arc::new(Overlay { withheld, ..Overlay::default() });
+    let apply = |tenant, name: &str, overlay: &Arc<Overlay>| {
+        house.plane.directory().apply_profile(tenant, name, &before.profile, overlay);
+    };
+    apply(TenantId::FIRST, "another", &overlay);
+    apply(TenantId(2), "linux-host", &overlay);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Unchanged);
+    let revision = house.plane.revision();
+    apply(TenantId::FIRST, "linux-host", &overlay);
+    assert!(house.plane.revision() > revision);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    assert_eq!(house.refused(&session, &own("properties/load1"), "1"), "withheld");
+    let presence = house.plane.directory().presence(TenantId::FIRST, DEVICE).unwrap();
+    assert_eq!(presence.last_seen, Some(NOW), "what was known of it stays");
+    apply(TenantId::FIRST, "linux-host", &before.overlay);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    house.publish(&session, &own("properties/load1"), "1");
 }
 
 #[test]

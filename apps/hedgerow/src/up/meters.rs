@@ -1,0 +1,102 @@
+//! What the rooms count, gathered for whoever asks.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use hedgerow_api::Meters;
+use hedgerow_base::Timestamp;
+use hedgerow_identity::authority;
+use hedgerow_listen::{
+    limits::HTTPS_CONNECTIONS_MAX,
+    server::{Occupancy, Slot, now},
+};
+use hedgerow_store::ReadingsStore;
+use hedgerow_wire::{
+    Meter,
+    limits::{CONNECTIONS_MAX, HALF_OPEN_MAX},
+};
+
+use super::{hub::Hub, notices::Queue};
+
+/// The files with the databases, and what is written ahead of them.
+const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "telemetry.db", "telemetry.db-wal"];
+
+/// Where the numbers are.
+pub(super) struct Gauges {
+    started: Timestamp,
+    data: PathBuf,
+    wire: Meter,
+    doors: Vec<(&'static str, Occupancy)>,
+    readings: ReadingsStore,
+    notices: Arc<Queue>,
+    slot: Arc<Slot>,
+    /// Root and issuing CA.
+    authorities: [(&'static str, Vec<u8>); 2],
+}
+
+impl Gauges {
+    pub(super) fn new(hub: &Hub, wire: Meter, doors: Vec<(&'static str, Occupancy)>) -> Self {
+        Self {
+            started: now(),
+            data: hub.data.clone(),
+            wire,
+            doors,
+            readings: hub.readings.clone(),
+            notices: Arc::clone(&hub.notices),
+            slot: Arc::clone(&hub.slot),
+            authorities: [
+                ("root", hub.authority.root.clone()),
+                ("issuing", hub.authority.issuing.clone()),
+            ],
+        }
+    }
+
+    /// All of them, now.
+    pub(super) fn read(&self) -> Meters {
+        let (wire, tally, unsealed) =
+            (self.wire.read(), self.readings.tally(), self.readings.unsealed());
+        let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
+        let server = [("server", self.slot.certificate())];
+        let certificates = self.authorities.iter().chain(&server);
+        let size =
+            |name: &'static str| Some((name, fs::metadata(self.data.join(name)).ok()?.len()));
+        Meters {
+            started: Some(self.started),
+            mqtt_connections: wire.connections,
+            mqtt_connections_max: CONNECTIONS_MAX,
+            mqtt_half_open: wire.half_open,
+            mqtt_half_open_max: HALF_OPEN_MAX,
+            messages_in: wire.messages_in,
+            messages_out: wire.messages_out,
+            messages_refused: wire.messages_refused,
+            messages_dropped: vec![
+                ("slow-reader", wire.dropped_slow_reader),
+                ("queue-full", wire.dropped_queue_full),
+                ("too-large-or-expired", wire.dropped_too_large_or_expired),
+                ("not-allowed", wire.dropped_not_allowed),
+            ],
+            mqtt_ends: wire.ends,
+            http_connections: self.doors.iter().map(|(name, open)| (*name, open.taken())).collect(),
+            http_connections_max: HTTPS_CONNECTIONS_MAX,
+            readings_stored: tally.readings,
+            commits: tally.commits,
+            commits_failed: tally.commits_failed,
+            chunks_expired: tally.chunks_expired,
+            unsealed_series: unsealed.series,
+            unsealed_bytes: unsealed.bytes,
+            notices_dropped: self.notices.dropped(),
+            database_bytes: FILES.into_iter().filter_map(size).collect(),
+            disk_bytes: disk(&self.data),
+            certificates: certificates.filter_map(|(kind, der)| Some((*kind, end(der)?))).collect(),
+        }
+    }
+}
+
+/// Bytes that are free for us, and all bytes, of the file system that `path` is on.
+pub(crate) fn disk(path: &Path) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
+}
