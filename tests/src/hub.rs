@@ -1,7 +1,7 @@
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt,
     net::TcpListener,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -207,6 +207,7 @@ impl RunningHub {
         let copied =
             Command::new("cp").arg("-a").arg(self.platter()).arg(self.own_data()).status().unwrap();
         assert!(copied.success(), "the platter is read");
+    }
     /// Ends it as an operator does: SIGTERM; whether it ended well.
     pub fn stop(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return false };
