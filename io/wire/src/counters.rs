@@ -89,6 +89,11 @@ impl Ledger {
         *ends.entry(why).or_default() += 1;
     }
 
+    /// Connections that have not been accepted yet.
+    pub(crate) fn half_open(&self) -> usize {
+        self.half_open.load(Relaxed)
+    }
+
     pub(crate) fn read(&self) -> Counters {
         let sum = |of: fn(&ShardCounts) -> &Count| self.shards.iter().map(|s| of(s).now()).sum();
         Counters {
@@ -105,6 +110,18 @@ impl Ledger {
             reads: sum(|s| &s.reads),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+}
+
+/// Reads the counters from anywhere, as long as it likes.
+#[derive(Clone, Debug)]
+pub struct Tally(pub(crate) Arc<Ledger>);
+
+impl Tally {
+    /// What was counted so far.
+    #[must_use]
+    pub fn read(&self) -> Counters {
+        self.0.read()
     }
 }
 

@@ -54,7 +54,7 @@ use tokio::{
     task::spawn_local,
 };
 
-pub use counters::Counters;
+pub use counters::{Counters, Tally};
 pub use error::Error;
 pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
 pub use listen::Door;
@@ -82,6 +82,8 @@ pub struct Settings {
     pub away_sessions_max: usize,
     /// Milliseconds for the handshake beneath MQTT.
     pub handshake_ms_max: u64,
+    /// Milliseconds of silence at the door while more than half of its places are taken.
+    pub crowded_silence_ms_max: u64,
     /// Bytes that wait for a slow reader.
     pub out_bytes_max: usize,
     /// Milliseconds after which a reader that takes nothing is given up.
@@ -97,6 +99,7 @@ impl Default for Settings {
             half_open_max: limits::HALF_OPEN_MAX,
             away_sessions_max: limits::AWAY_SESSIONS_MAX,
             handshake_ms_max: limits::HANDSHAKE_MS_MAX,
+            crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }
@@ -197,6 +200,12 @@ impl<G: Gate> Wire<G> {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.common.ledger.read()
+    }
+
+    /// The counters, for those who outlive this.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        Tally(Arc::clone(&self.common.ledger))
     }
 
     /// Says goodbye to all clients, gives them a moment, and ends the threads.
