@@ -20,6 +20,6 @@ mod serve;
 
 pub use door::Transport;
 pub use pages::Passkeys;
-pub use people::People;
+pub use people::{Doorstep, People};
 pub use revocation::RevocationList;
 pub use serve::{Caller, serve_local, serve_tls};

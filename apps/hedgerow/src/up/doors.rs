@@ -6,7 +6,7 @@ use std::{
 };
 
 use hedgerow_api::{
-    People, Transport,
+    Doorstep, People, Transport,
     devices::{self, Devices},
     people::router,
     serve_local, serve_tls,
@@ -19,7 +19,7 @@ use hedgerow_listen::{
 };
 use hedgerow_plane::Plane;
 use hedgerow_tlog::Note;
-use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use hedgerow_wire::{Counters, Settings, Tally, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
@@ -82,7 +82,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let people = Arc::new(people(hub, up, &name, devices, mqtts));
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), wire.tally()));
     let door = listen(up.https).await?;
     let https = door.address()?;
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
@@ -103,12 +103,22 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
 }
 
-fn people(hub: &Hub, up: &Up, name: &str, devices: SocketAddr, mqtts: SocketAddr) -> People {
+fn people(
+    hub: &Hub,
+    up: &Up,
+    name: &str,
+    (devices, mqtts): (SocketAddr, SocketAddr),
+    tally: Tally,
+) -> People {
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
+        doorstep: Box::new(move || {
+            let Counters { connections, half_open, ends, .. } = tally.read();
+            Doorstep { connections, half_open, ends }
+        }),
         open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
         log_key: *hub.notary.public_key(),
         profile: Box::new({

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     People,
     door::SignedIn,
+    people::Doorstep,
     problem::{Problem, Refused},
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Status {
     fingerprint: String,
     /// What devices were refused since the hub started, by kind.
     refusals: BTreeMap<&'static str, u64>,
+    /// Connections at the MQTT port.
+    mqtt: Doorstep,
     /// What should not stay so.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
@@ -68,6 +71,7 @@ pub(crate) async fn status(
         devices_url: people.devices_url.clone(),
         mqtts: people.mqtts.clone(),
         fingerprint: people.fingerprint.clone(),
+        mqtt: (people.doorstep)(),
         refusals: people.plane.denials().filter(|(_, count)| *count > 0).collect(),
         warning: people.warning.clone(),
     }))
