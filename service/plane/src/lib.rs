@@ -15,6 +15,7 @@ mod error;
 pub mod limits;
 mod ports;
 mod publish;
+mod pulse;
 mod subscribe;
 mod watch;
 
@@ -26,6 +27,7 @@ pub use directory::{DeviceAdmission, Directory, Presence, ValidCertificate};
 pub use error::Refusal;
 pub use ports::{Bus, FirstDenial, LiveValue, NoNotices, Notices, Readings};
 pub use publish::{Message, Outcome, Published};
+pub use pulse::{Minute, Pulse, Totals};
 pub use watch::{LocalBus, Watched, Watcher};
 
 /// The data plane. Cheap to clone: all clones are the same one.
@@ -35,6 +37,7 @@ pub struct Plane {
     readings: Arc<dyn Readings>,
     bus: Arc<dyn Bus>,
     denials: Arc<denials::Denials>,
+    pulse: Arc<Pulse>,
 }
 
 impl fmt::Debug for Plane {
@@ -48,7 +51,7 @@ impl Plane {
     #[must_use]
     pub fn new(readings: Arc<dyn Readings>, bus: Arc<dyn Bus>, notices: Arc<dyn Notices>) -> Self {
         let denials = Arc::new(denials::Denials::new(notices));
-        Self { directory: Arc::default(), readings, bus, denials }
+        Self { directory: Arc::default(), readings, bus, denials, pulse: Arc::default() }
     }
 
     /// The devices that it knows; the control plane keeps them true.
@@ -66,6 +69,12 @@ impl Plane {
     /// Every kind of denial that occurred since the start, with its count.
     pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.denials.counts()
+    }
+
+    /// How busy it was in the last hour.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     fn readings(&self) -> &dyn Readings {

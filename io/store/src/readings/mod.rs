@@ -24,7 +24,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,6 +81,8 @@ struct Shared {
     pending: Mutex<Pending>,
     offered: Notify,
     commits: Commits,
+    /// Readings committed since the start.
+    stored: AtomicU64,
     catalog: Mutex<Catalog>,
     head: RwLock<Head>,
     master: MasterKey,
@@ -144,6 +149,7 @@ impl ReadingsStore {
             pending: Mutex::default(),
             offered: Notify::new(),
             commits: Commits::default(),
+            stored: AtomicU64::new(0),
             catalog: Mutex::new(catalog),
             head: RwLock::default(),
             master,
@@ -158,6 +164,12 @@ impl ReadingsStore {
         let (orders, inbox) = mpsc::channel(16);
         tokio::spawn(writer.run(inbox));
         Ok(Self { shared, readers, orders })
+    }
+
+    /// Readings committed since the start.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.shared.stored.load(Ordering::Relaxed)
     }
 
     /// How much waits in memory to be sealed.

@@ -1,6 +1,10 @@
 //! The one task that writes.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use hedgerow_telemetry::{DeviceKey, Readings, SeriesId};
 use sqlx::{Connection, SqliteConnection};
@@ -144,6 +148,7 @@ impl Writer {
         match committed {
             Ok(()) => {
                 self.keep(group);
+                self.shared.stored.fetch_add(u64::from(group.count), Ordering::Relaxed);
                 self.shared.commits.stored_up_to(group.ticket);
                 self.retry_ms = RETRY_MS.0;
             }
