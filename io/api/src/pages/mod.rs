@@ -12,6 +12,7 @@ mod device;
 mod devices;
 mod frame;
 mod history;
+mod identify;
 mod identity;
 mod keys;
 mod overview;
@@ -68,6 +69,7 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/devices/{id}/identity", SignedIn, get(identity::page)),
         ("/devices/{id}/permissions", SignedIn, get(identity::permissions)),
         ("/devices/{id}/timeline", SignedIn, get(identity::timeline)),
+        ("/devices/{id}/identify", SignedIn, post(identify::ask)),
         ("/devices/{id}/name", SignedIn, post(act::name)),
         ("/devices/{id}/quarantine", SignedIn, get(act::ask_quarantine).post(act::quarantine)),
         ("/devices/{id}/release", SignedIn, get(act::ask_release).post(act::release)),
