@@ -6,8 +6,10 @@
 mod act;
 mod assets;
 mod audit;
+mod bulk;
 mod chart;
 mod claim;
+mod columns;
 mod device;
 mod devices;
 mod frame;
@@ -64,6 +66,8 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/passkey/new/finish", SignedIn, post(passkeys::finish_new)),
         ("/", SignedIn, get(overview::page)),
         ("/devices", SignedIn, get(devices::page)),
+        ("/devices/bulk", SignedIn, get(bulk::ask).post(bulk::act)),
+        ("/devices/columns", SignedIn, post(columns::choose)),
         ("/devices/{id}", SignedIn, get(device::page)),
         ("/devices/{id}/history", SignedIn, get(history::page)),
         ("/devices/{id}/identity", SignedIn, get(identity::page)),
