@@ -65,6 +65,7 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/passkey/new/begin", SignedIn, post(passkeys::begin_new)),
         ("/passkey/new/finish", SignedIn, post(passkeys::finish_new)),
         ("/", SignedIn, get(overview::page)),
+        ("/overview/numbers", SignedIn, get(overview::moving)),
         ("/devices", SignedIn, get(devices::page)),
         ("/devices/bulk", SignedIn, get(bulk::ask).post(bulk::act)),
         ("/devices/columns", SignedIn, post(columns::choose)),
