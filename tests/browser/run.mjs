@@ -585,7 +585,7 @@ await check("the overview draws the minutes that are over, and fetches no more t
   await page.goto(`${local}/`);
   await page.waitForFunction(async () => {
     const numbers = await (await fetch("/overview/numbers")).text();
-    return numbers.includes('class="known"');
+    return numbers.includes('class="known" d="M');
   }, undefined, { timeout: 70_000, polling: 1000 });
   await page.reload();
   hold((await page.locator(".hour").count()) === 3 && (await page.locator(".bars").count()) === 1, "not four charts");

@@ -58,9 +58,6 @@ impl Hour {
 
     /// A bar a minute, and in words what the bars show.
     pub(super) fn chart(&self, title: &str, of: fn(&Minute) -> u64) -> Markup {
-        const STEP: usize = 5;
-        const HIGH: u64 = 56;
-        let wide = STEP * PULSE_MINUTES_MAX;
         let known: Vec<_> = self.minutes.iter().flatten().map(of).collect();
         let (least, most) = (known.iter().min(), known.iter().max().copied().unwrap_or(0));
         let label = match least {
@@ -71,20 +68,32 @@ impl Hour {
             ),
             None => format!("{title}: no minute is over yet"),
         };
+        let (bars, gaps) = self.drawn(of, most);
         html! {
-            svg.hour viewBox={ "0 0 " (wide) " 60" } preserveAspectRatio="none" role="img" aria-label=(label) {
-                @for (at, minute) in self.minutes.iter().enumerate() {
-                    @if let Some(number) = minute.as_ref().map(of) {
-                        @let high = (number * HIGH).div_ceil(most.max(1));
-                        rect.bar x=(at * STEP) y=(58 - high) width=(STEP - 1) height=(high) {}
-                        rect.known x=(at * STEP) y="58" width=(STEP - 1) height="2" {}
-                    } @else {
-                        rect.unknown x=(at * STEP) y="58" width=(STEP - 1) height="2" {}
-                    }
-                }
+            svg.hour viewBox="0 0 300 60" preserveAspectRatio="none" role="img" aria-label=(label) {
+                path.known d=(bars) {}
+                path.unknown d=(gaps) {}
             }
-            p.under { span { "60 minutes ago" } span { @if known.is_empty() { "no minute is over yet" } @else { "at most " (words::grouped(most)) } } span { "now" } }
+            p.under { span { "1 hour ago" } span { @if !known.is_empty() { "at most " (words::grouped(most)) } } span { "now" } }
         }
+    }
+
+    /// Bars where a minute is known, marks where none is: two paths, since a page has several charts.
+    fn drawn(&self, of: fn(&Minute) -> u64, most: u64) -> (String, String) {
+        const STEP: usize = 5;
+        const HIGH: u64 = 58;
+        let (mut bars, mut gaps) = (String::new(), String::new());
+        for (at, minute) in self.minutes.iter().enumerate() {
+            let left = at * STEP;
+            match minute.as_ref().map(of) {
+                Some(number) => {
+                    let high = 2 + (number * HIGH).div_ceil(most.max(1));
+                    bars.push_str(&format!("M{left} 60v-{high}h4v{high}"));
+                }
+                None => gaps.push_str(&format!("M{left} 60v-2h4v2")),
+            }
+        }
+        (bars, gaps)
     }
 }
 
@@ -107,7 +116,9 @@ mod tests {
         assert_eq!(places, [0, 57, 59]);
         let drawn = hour.chart("Readings", |minute| minute.readings).into_string();
         assert!(drawn.contains("between 2 and 2"), "{drawn}");
-        assert_eq!(drawn.matches("unknown").count(), PULSE_MINUTES_MAX - 3);
+        let (bars, gaps) = hour.drawn(|minute| minute.readings, 4);
+        assert_eq!(bars, "M0 60v-31h4v31M285 60v-31h4v31M295 60v-31h4v31");
+        assert_eq!(gaps.matches('M').count(), PULSE_MINUTES_MAX - 3);
     }
 
     #[test]

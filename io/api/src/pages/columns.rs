@@ -72,24 +72,31 @@ impl Columns {
         Self { shown, is_chosen: chosen.is_some() }
     }
 
-    fn each(&self) -> impl Iterator<Item = (Column, &'static str, &'static str)> {
+    /// Each column that is shown, its title, and whether narrow screens show it as it is.
+    fn each(&self) -> impl Iterator<Item = (Column, &'static str, bool)> {
         let shown = ALL.iter().zip(self.shown).filter(|(_, is_shown)| *is_shown);
-        shown.map(|((column, _, title, is_vital), _)| {
-            let class = if *is_vital || self.is_chosen { "" } else { "wide" };
-            (*column, *title, class)
-        })
+        shown.map(|((column, _, title, is_vital), _)| (*column, *title, *is_vital))
+    }
+
+    /// What is not vital is left out on narrow screens, unless somebody chose it.
+    const fn is_wide_only(&self, is_vital: bool) -> bool {
+        !is_vital && !self.is_chosen
     }
 
     /// The heads of the columns.
     pub(super) fn heads(&self) -> Markup {
-        html! { @for (_, title, class) in self.each() { th class=(class) scope="col" { (title) } } }
+        html! {
+            @for (_, title, is_vital) in self.each() {
+                th.wide[self.is_wide_only(is_vital)] scope="col" { (title) }
+            }
+        }
     }
 
     /// A device's cells.
     pub(super) fn cells(&self, people: &People, now: Timestamp, device: &Device) -> Markup {
         html! {
-            @for (column, title, class) in self.each() {
-                td class={ (class) " " (if column == Column::Heard { "num" } else { "" }) } title=[self.is_chosen.then_some(title)] {
+            @for (column, title, is_vital) in self.each() {
+                td.wide[self.is_wide_only(is_vital)].num[column == Column::Heard] data-title=[(!is_vital).then_some(title)] {
                     (cell(people, now, device, column))
                 }
             }

@@ -205,7 +205,11 @@ fn others(visitor: &Visitor, profile: &Profile, last: &[LastValue]) -> Markup {
     let title = |series: &str| match profile.property(series) {
         Some(property) => property.title.to_string(),
         None if series == "reported" => "Reported state".into(),
-        None => series.replace('/', " "),
+        None => match series.split_once('/') {
+            Some(("result", action)) => format!("Answer to {action}"),
+            Some(("event", event)) => format!("Event {event}"),
+            Some(_) | None => series.into(),
+        },
     };
     html! {
         @if !rest.is_empty() {

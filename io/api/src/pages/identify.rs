@@ -62,13 +62,22 @@ async fn answer(watcher: &mut Watcher) -> Value {
     }
 }
 
+/// What it said beyond that it did.
+fn in_words(answer: &Value) -> Markup {
+    match answer {
+        Value::Boolean(true) => html! {},
+        Value::Text(text) if &**text == "true" => html! {},
+        said => html! { ": " (words::value(said, "")) },
+    }
+}
+
 /// What came of it, on the device's page; the answer is what the hub stored.
 pub(super) fn outcome(done: Option<&str>, last: &[LastValue], now: Timestamp) -> Markup {
     let stored = last.iter().find(|one| one.series == ANSWERS);
     html! {
         @match (done, stored) {
             (Some("answered"), Some(one)) => {
-                p.notice role="status" { "It was asked to identify itself and answered " (words::moment(one.at, now)) ": " (words::value(&one.value, "")) "." }
+                p.notice role="status" { "It was asked to identify itself and answered " (words::moment(one.at, now)) (in_words(&one.value)) "." }
             }
             (Some("answered"), None) => { p.notice role="status" { "It was asked to identify itself and answered." } }
             (Some("unanswered"), _) => {
