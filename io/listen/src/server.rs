@@ -231,12 +231,20 @@ impl Handshakes {
     /// # Errors
     /// When the client does not show what is asked for, or takes too long.
     pub async fn shake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let closed = |_| io::Error::other("the hub is stopping");
         // Whoever says nothing takes no place from those who do.
         let first = timeout(HANDSHAKE_TIME_MAX, stream.peek(&mut [0])).await;
         if first.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.shake_begun(stream).await
+    }
+
+    /// One handshake with a client whose first byte was seen.
+    ///
+    /// # Errors
+    /// As [`Self::shake`].
+    pub async fn shake_begun(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let closed = |_| io::Error::other("the hub is stopping");
         let _place = self.places.acquire().await.map_err(closed)?;
         // Boxed, so that an idle connection does not carry the handshake's state with it.
         let handshake = Box::pin(self.acceptor.accept(stream));

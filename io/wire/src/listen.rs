@@ -19,7 +19,7 @@ pub trait Door: Send + Sync + 'static {
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
-    /// Proves who is there. An error is a word for the counters. The shard gives it
+    /// Proves who is there, once the first byte came. An error is a word for the counters. The shard gives it
     /// [`HANDSHAKE_MS_MAX`](crate::limits::HANDSHAKE_MS_MAX), and drops what it used when it is done.
     fn open(
         &self,

@@ -26,7 +26,7 @@ impl Door for TlsDoor {
     type Stream = TlsStream<TcpStream>;
 
     async fn open(&self, tcp: TcpStream) -> Result<(Self::Stream, Peer), &'static str> {
-        let stream = self.handshakes.shake(tcp).await.map_err(|_| "handshake-failed")?;
+        let stream = self.handshakes.shake_begun(tcp).await.map_err(|_| "handshake-failed")?;
         let peer = peer(stream.get_ref().1, self.tenant).ok_or("no-device-in-certificate")?;
         Ok((stream, peer))
     }
