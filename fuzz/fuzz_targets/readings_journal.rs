@@ -1,12 +1,9 @@
-//! A block of the journal, and bare readings: nothing may panic, and the reader ends.
 #![no_main]
+//! A block of the journal.
 
-use hedgerow_telemetry::{Readings, journal::open_block};
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/readings_journal.rs"]
+mod body;
 
-fuzz_target!(|block: &[u8]| {
-    if let Ok((readings, _)) = open_block(block) {
-        let _ = readings.count();
-    }
-    let _ = Readings::new(block).count();
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    body::run(bytes);
 });

@@ -1,14 +1,9 @@
-//! A SenML pack in JSON, and the same bytes as a single value: nothing may panic, and the reader ends.
 #![no_main]
+//! A SenML pack in JSON, and single values.
 
-use hedgerow_base::Timestamp;
-use hedgerow_model::{senml::Pack, single};
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/senml_json.rs"]
+mod body;
 
-fuzz_target!(|payload: &[u8]| {
-    let _ = single::Single::parse(payload);
-    let _ = single::any_json(payload);
-    if let Ok(mut pack) = Pack::json(payload, Timestamp::from_secs(1_800_000_000)) {
-        while let Ok(Some(_)) = pack.next_record() {}
-    }
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    body::run(bytes);
 });

@@ -168,7 +168,7 @@ await check("a name without a passkey gets a question like any other", async () 
 
 let device;
 await check("the first device is listed, and its page opens", async () => {
-  await page.goto(`${local}/devices`);
+  await page.goto(`${local}/devices?connected=true`);
   const link = page.locator("table.devices tbody th a").first();
   await link.waitFor();
   device = new URL(await link.getAttribute("href"), local).pathname;
@@ -272,10 +272,10 @@ await check("history zooms, brushes and offers the same as CSV", async () => {
   quiet("while zooming");
 });
 
-// Reaches something by Tab alone.
-const tabTo = async (name, most = 60) => {
-  for (let at = 0; at < most; at += 1) {
-    await page.keyboard.press("Tab");
+// Reaches something by Tab alone, or backwards by Shift+Tab.
+const tabTo = async (name, key = "Tab") => {
+  for (let at = 0; at < 60; at += 1) {
+    await page.keyboard.press(key);
     const here = await page.evaluate(() => {
       const one = document.activeElement;
       return (one.getAttribute("aria-label") ?? one.labels?.[0]?.innerText ?? one.innerText ?? "").trim();
@@ -317,7 +317,7 @@ await check("the keyboard alone claims a device", async () => {
 
 await check("the keyboard alone opens a chart", async () => {
   await page.goto(`${local}/devices`);
-  const name = (await page.locator("table.devices tbody th a").first().innerText()).trim();
+  const name = (await page.locator(`table.devices tbody th a[href="${device}"]`).innerText()).trim();
   await tabTo(name);
   await page.keyboard.press("Enter");
   await page.waitForURL(local + device);
@@ -362,6 +362,104 @@ await check("the keyboard alone quarantines and releases, and the reason is told
 await check("a quarantined device's readings are counted as refused, in words", async () => {
   await page.goto(`${local}/`);
   await page.getByText("Not with its standing").waitFor();
+});
+
+await check("a device that is asked to identify itself answers, and one that can't be says why", async () => {
+  await page.goto(local + device);
+  await tabTo("Identify");
+  await page.keyboard.press("Enter");
+  await page.getByText("It was asked to identify itself and answered").waitFor();
+  await axe(page);
+  await shoot(page, "identified-wide-light");
+  quiet("while a device is asked");
+  await page.goto(`${local}/devices?connected=false`);
+  await page.getByRole("link", { name: "Kettle" }).click();
+  await page.getByRole("button", { name: "Identify" }).click();
+  await page.getByText("It was not asked.").waitFor();
+  hold((await page.locator(".warning").innerText()).includes("not connected"), "the reason is not told");
+  await axe(page);
+  complaints.splice(0); // The browser notes the status 409.
+});
+
+await check("columns are chosen, remembered, and stand in the URL", async () => {
+  const heads = () => page.locator("table.devices thead th:visible").allInnerTexts();
+  await page.goto(`${local}/devices`);
+  hold((await heads()).includes("Profile"), `${await heads()}`);
+  await page.getByText("Columns", { exact: true }).click();
+  await page.getByLabel("Profile").uncheck();
+  await page.getByLabel("Id", { exact: true }).check();
+  await axe(page);
+  await shoot(page, "columns-wide-light");
+  await page.getByRole("button", { name: "Show these" }).click();
+  await page.goto(`${local}/devices?standing=full`);
+  hold((await heads()).includes("Id") && !(await heads()).includes("Profile"), `${await heads()}`);
+  await page.goto(`${local}/devices?columns=group.labels`);
+  hold(`${(await heads()).slice(-2)}` === "Group,Labels", `${await heads()}`);
+  await page.setViewportSize(SIZES.narrow);
+  await page.goto(`${local}/devices`);
+  await fits(page);
+  await shoot(page, "columns-narrow-light");
+  await page.setViewportSize(SIZES.wide);
+  await page.getByText("Columns", { exact: true }).click();
+  await page.getByRole("button", { name: "The usual ones" }).click();
+  hold((await heads()).includes("Profile"), "the usual ones are not back");
+  quiet("while choosing columns");
+});
+
+await check("the keyboard alone ticks two devices, quarantines, groups and releases them", async () => {
+  const others = `${local}/devices?connected=false`;
+  const tickBoth = async (button) => {
+    await page.goto(others);
+    const ticks = page.locator('input[form="bulk"]');
+    for (let at = 0; at < 2; at += 1) {
+      await tabTo(await ticks.nth(at).getAttribute("aria-label"));
+      await page.keyboard.press("Space");
+    }
+    await page.getByText("2 of 2 ticked").waitFor();
+    await shoot(page, `ticked-${button}-wide-light`);
+    await tabTo(button, "Shift+Tab");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/devices\/bulk\?/);
+  };
+  await tickBoth("Quarantine");
+  await page.getByRole("heading", { name: "Quarantine 2 devices?" }).waitFor();
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    await page.emulateMedia({ colorScheme: size === "wide" ? "light" : "dark" });
+    await axe(page);
+    await fits(page);
+    await shoot(page, `bulk-${size}`);
+  }
+  await page.setViewportSize(SIZES.wide);
+  await page.emulateMedia({ colorScheme: "light" });
+  await tabTo("Why");
+  await page.keyboard.type("a test of two");
+  await page.keyboard.press("Enter");
+  await page.getByText("2 devices are in quarantine now.").waitFor();
+  await tickBoth("Quarantine");
+  await page.getByText("Not possible where they are now").waitFor();
+  hold((await page.getByRole("button", { name: "Quarantine" }).count()) === 0, "what can't be done is offered");
+  await tickBoth("Group");
+  await page.getByLabel("The group").fill("Kitchen");
+  await page.getByRole("button", { name: "Set the group of 2 devices" }).click();
+  await page.getByText("2 devices are in their new group.").waitFor();
+  await tickBoth("Label");
+  await page.getByLabel("What kind of label").fill("room");
+  await page.getByLabel("Its value").fill("kitchen");
+  await page.getByRole("button", { name: "Label 2 devices" }).click();
+  await page.getByText("2 devices are labelled.").waitFor();
+  await page.goto(`${local}/devices?group=Kitchen&label=room%3Dkitchen`);
+  hold((await page.locator("table.devices tbody tr").count()) === 2, "not both are found by group and label");
+  await tickBoth("Release");
+  await page.getByRole("button", { name: "Release 2 devices" }).click();
+  await page.getByText("2 devices are out of quarantine now.").waitFor();
+  await page.goto(others);
+  await page.getByRole("button", { name: "Tick all 2" }).click();
+  await page.getByText("2 of 2 ticked").waitFor();
+  await page.getByRole("button", { name: "Untick all" }).click();
+  await page.getByText("None ticked").waitFor();
+  await axe(page);
+  quiet("while ticking");
 });
 
 await check("retiring asks for the device's name", async () => {
@@ -431,6 +529,14 @@ await check("people and tokens are made, their secrets shown once", async () => 
     form: { reason: "" }, headers: { origin: local }, maxRedirects: 0,
   });
   hold(answer.status() === 403, `a viewer may quarantine: ${answer.status()}`);
+  await there.goto(`${local}/devices`);
+  hold((await there.locator('input[form="bulk"]').count()) === 0, "a viewer is shown what operators do");
+  for (const act of ["bulk", `${device.split("/").pop()}/identify`]) {
+    const answer = await there.request.post(`${local}/devices/${act}`, {
+      form: { act: "quarantine", id: device.split("/").pop() }, headers: { origin: local }, maxRedirects: 0,
+    });
+    hold(answer.status() === 403, `a viewer may ${act}: ${answer.status()}`);
+  }
   await other.close();
   quiet("in the settings");
 });
@@ -451,6 +557,22 @@ await check("without scripts one signs in, looks, and puts a device in quarantin
   await there.goto(`${local}${device}/release`);
   await there.getByRole("button", { name: "Release it" }).click();
   await there.getByText("It is out of quarantine").waitFor();
+  await there.goto(`${local}/devices?connected=false`);
+  await there.getByText("Columns", { exact: true }).click();
+  await there.getByLabel("Labels").check();
+  await there.getByRole("button", { name: "Show these" }).click();
+  await there.getByText("room: kitchen").first().waitFor();
+  await there.getByLabel("Tick Lamp").check();
+  await there.getByRole("button", { name: "Quarantine", exact: true }).click();
+  await there.getByRole("button", { name: "Quarantine 1 device" }).click();
+  await there.getByText("1 device is in quarantine now.").waitFor();
+  await there.getByLabel("Tick Lamp").check();
+  await there.getByRole("button", { name: "Release", exact: true }).click();
+  await there.getByRole("button", { name: "Release 1 device" }).click();
+  await there.getByText("1 device is out of quarantine now.").waitFor();
+  await there.goto(local + device);
+  await there.getByRole("button", { name: "Identify" }).click();
+  await there.getByText("It was asked to identify itself and answered").waitFor();
   await other.close();
 });
 
@@ -466,6 +588,33 @@ await check("five wrong passwords lock the account for a while", async () => {
   }
   await there.getByText("too many failed sign-ins", { exact: false }).waitFor();
   await other.close();
+});
+
+await check("the overview draws the minutes that are over, and fetches no more than those", async () => {
+  await page.goto(`${local}/`);
+  await page.waitForFunction(async () => {
+    const numbers = await (await fetch("/overview/numbers")).text();
+    return numbers.includes('class="known" d="M');
+  }, undefined, { timeout: 70_000, polling: 1000 });
+  await page.reload();
+  hold((await page.locator(".hour").count()) === 3 && (await page.locator(".bars").count()) === 1, "not four charts");
+  const label = await page.getByRole("img", { name: /^Readings a minute, the last hour/ }).getAttribute("aria-label");
+  hold(/ and [1-9]/.test(label), label);
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const scheme of ["light", "dark"]) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme: scheme });
+      await axe(page);
+      await fits(page);
+      await shoot(page, `overview-later-${size}-${scheme}`);
+    }
+  }
+  await page.setViewportSize(SIZES.wide);
+  await page.emulateMedia({ colorScheme: "light" });
+  const part = await page.request.get(`${local}/overview/numbers`);
+  const text = await part.text();
+  hold(part.status() === 200 && !text.includes("<html") && !text.includes("Certificates"), text.slice(0, 200));
+  quiet("on the overview");
 });
 
 await check("the first paint of the device page stays under 100 KB, and no request leaves the hub", async () => {

@@ -42,9 +42,9 @@ pub enum Answer {
 
 /// A device that a test holds by the hand.
 pub struct TestDevice {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     id: String,
-    enrolment: Enrolment,
+    enrolment: Arc<Enrolment>,
     stream: Option<Stream>,
     client: Client<WINDOW>,
     inbox: Vec<u8>,
@@ -71,10 +71,23 @@ impl TestDevice {
         let state = State::open(folder.path(), &sealing).unwrap();
         let url = format!("https://localhost:{}", hub.devices_port()).parse().unwrap();
         let code = made["code"].as_str().unwrap().parse().unwrap();
-        let enrolment = enrol(&state, &url, &code).unwrap();
+        let enrolment = Arc::new(enrol(&state, &url, &code).unwrap());
         let id = state.id().to_string();
-        let client = Client::new();
+        let (client, folder) = (Client::new(), Arc::new(folder));
         Self { folder, id, enrolment, stream: None, client, inbox: Vec::new() }
+    }
+
+    /// The same device once more, for a second connection: same key, same certificate.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            folder: Arc::clone(&self.folder),
+            id: self.id.clone(),
+            enrolment: Arc::clone(&self.enrolment),
+            stream: None,
+            client: Client::new(),
+            inbox: Vec::new(),
+        }
     }
 
     /// Its id.

@@ -10,8 +10,10 @@
     reason = "this crate is only for tests"
 )]
 
+mod burst;
 mod device;
 mod hub;
 
+pub use burst::burst;
 pub use device::{Answer, TestDevice};
 pub use hub::RunningHub;

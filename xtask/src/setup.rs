@@ -93,7 +93,8 @@ fn npm(directory: &Path) -> Outcome {
         return program("npm", &words);
     }
     let node = node().ok_or("there is no Node")?;
-    let npm = Path::new(&node).with_file_name("npm");
+    // Beside the Node from PyPI, whose `bin/npm` looks for itself in the wrong place.
+    let npm = Path::new(&node).with_file_name("../lib/node_modules/npm/bin/npm-cli.js");
     let npm = npm.canonicalize().map_err(|error| format!("npm is missing: {error}"))?;
     let npm = npm.to_string_lossy();
     program(&node, &[&[npm.as_ref()], words.as_slice()].concat())

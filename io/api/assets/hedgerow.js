@@ -70,6 +70,27 @@
   });
   if (navigator.clipboard) each("[data-copy]", (button) => { button.hidden = false; });
 
+  // Ticked devices: how many, and all of them at once. The table may be swapped, so nothing is kept here.
+  const boxes = () => [...document.querySelectorAll('input[form="bulk"]')];
+  const count = () => {
+    const [all, on] = [boxes(), boxes().filter((box) => box.checked).length];
+    const said = document.getElementById("ticked");
+    if (said) said.textContent = on ? `${on} of ${all.length} ticked` : "None ticked";
+    each("[data-tick-all]", (button) => {
+      const whole = on > 0 && on === all.length;
+      button.setAttribute("aria-pressed", whole);
+      button.textContent = whole ? "Untick all" : `Tick all ${all.length}`;
+    });
+  };
+  document.addEventListener("change", (event) => { if (event.target.matches('input[form="bulk"]')) count(); });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-tick-all]");
+    if (!button) return;
+    const on = button.getAttribute("aria-pressed") !== "true";
+    boxes().forEach((box) => { box.checked = on; });
+    count();
+  });
+
   each("form[data-submit-on-change] select", (select) => {
     select.addEventListener("change", () => select.form.requestSubmit());
   });

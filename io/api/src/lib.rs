@@ -22,6 +22,6 @@ mod serve;
 pub use door::Transport;
 pub use meters::Meters;
 pub use pages::Passkeys;
-pub use people::{Bounds, People};
+pub use people::{Bounds, Doorstep, People};
 pub use revocation::RevocationList;
 pub use serve::{Caller, serve_local, serve_tls};

@@ -22,6 +22,8 @@ pub const CEREMONIES_MAX: usize = 1024;
 pub const CEREMONY_LIFE_MS: i64 = 5 * 60_000;
 /// Characters of a passkey's name.
 pub const PASSKEY_NAME_CHARS_MAX: usize = 40;
+/// How long a page waits for a device's answer.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// Devices in one page of the table.
 pub const TABLE_ROWS: u32 = 50;
 /// Devices that the overview looks through for certificates that end soon.

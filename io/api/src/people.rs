@@ -1,6 +1,6 @@
 //! The doors for people and programs: API and pages.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
@@ -17,6 +17,8 @@ use hedgerow_plane::{LocalBus, Plane};
 use hedgerow_policy::Overlay;
 use hedgerow_registry::Device;
 use hedgerow_tlog::{Checkpoint, Note};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Meters, door::Transport, limits::BODY_BYTES_MAX, pages, rest};
 
@@ -35,6 +37,20 @@ pub struct Bounds {
 /// The bounds of a tenant's profile by its name.
 pub type BoundsByName = dyn Fn(TenantId, &str) -> Bounds + Send + Sync;
 
+/// What the MQTT port counts.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Doorstep {
+    /// Connections now, those at the door included.
+    pub connections: usize,
+    /// Connections now that have not been accepted yet.
+    pub half_open: usize,
+    /// How connections ended, and waits and refusals at the door, since the hub started.
+    pub ends: BTreeMap<&'static str, u64>,
+}
+
+/// Looks at the MQTT port's counters.
+pub type LookAtDoorstep = dyn Fn() -> Doorstep + Send + Sync;
+
 /// What the handlers need.
 pub struct People {
     /// The control plane.
@@ -43,6 +59,8 @@ pub struct People {
     pub plane: Plane,
     /// Live values.
     pub bus: Arc<LocalBus>,
+    /// Connections of devices.
+    pub doorstep: Box<LookAtDoorstep>,
     /// Checks the audit log's checkpoints.
     pub open_note: Box<OpenNote>,
     /// The audit log's public key.

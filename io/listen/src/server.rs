@@ -262,11 +262,17 @@ impl Handshakes {
     /// # Errors
     /// When the client does not show what is asked for, or takes too long.
     pub async fn shake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        // Whoever says nothing takes no place from those who do.
+        let first = timeout(HANDSHAKE_TIME_MAX, stream.peek(&mut [0])).await;
+        if first.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         self.limited(acceptor.accept(stream)).await
     }
 
-    /// One handshake, for a stream that costs little while it is idle.
+    /// One handshake with a client whose first byte was seen, for a stream that costs little while it is
+    /// idle.
     ///
     /// # Errors
     /// As [`Self::shake`].

@@ -96,6 +96,11 @@ impl Ledger {
         *ends.entry(why).or_default() += 1;
     }
 
+    /// Connections that have not been accepted yet.
+    pub(crate) fn half_open(&self) -> usize {
+        self.half_open.load(Relaxed)
+    }
+
     pub(crate) fn read(&self) -> Counters {
         let sum = |of: fn(&ShardCounts) -> &Count| self.shards.iter().map(|s| of(s).now()).sum();
         Counters {

@@ -86,6 +86,8 @@ pub struct Settings {
     pub away_sessions_max: usize,
     /// Milliseconds for the handshake beneath MQTT.
     pub handshake_ms_max: u64,
+    /// Milliseconds of silence at the door while more than half of its places are taken.
+    pub crowded_silence_ms_max: u64,
     /// Bytes that wait for a slow reader.
     pub out_bytes_max: usize,
     /// Milliseconds after which a reader that takes nothing is given up.
@@ -101,6 +103,7 @@ impl Default for Settings {
             half_open_max: limits::HALF_OPEN_MAX,
             away_sessions_max: limits::AWAY_SESSIONS_MAX,
             handshake_ms_max: limits::HANDSHAKE_MS_MAX,
+            crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }

@@ -15,6 +15,11 @@ pub const BACKLOG: i32 = 4_096;
 /// Milliseconds until the next look for a free place among them; new connections wait in the kernel.
 pub const HALF_OPEN_PAUSE_MS: u64 = 2;
 
+/// Milliseconds of silence after which a new connection gives its place up while places are short: more
+/// than half of [`HALF_OPEN_MAX`] are taken. Otherwise it may be silent for [`HANDSHAKE_MS_MAX`]: a
+/// small device makes its first key share only now.
+pub const CROWDED_SILENCE_MS_MAX: u64 = 1_000;
+
 /// Milliseconds for the handshake beneath MQTT.
 pub const HANDSHAKE_MS_MAX: u64 = 10_000;
 

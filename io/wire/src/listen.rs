@@ -19,7 +19,7 @@ pub trait Door: Send + Sync + 'static {
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
-    /// Proves who is there. An error is a word for the counters. The shard gives it
+    /// Proves who is there, once the first byte came. An error is a word for the counters. The shard gives it
     /// [`HANDSHAKE_MS_MAX`](crate::limits::HANDSHAKE_MS_MAX), and drops what it used when it is done.
     fn open(
         &self,
@@ -122,7 +122,11 @@ fn take_in<G: Gate, D: Door>(
     let shard = Rc::clone(shard);
     spawn_local(async move {
         let patience = Duration::from_millis(shard.settings().handshake_ms_max);
-        match timeout(patience, door.open(tcp)).await {
+        let entering = async {
+            speaks(&shard, &tcp).await?;
+            door.open(tcp).await
+        };
+        match timeout(patience, entering).await {
             // A task of its own: an open connection does not carry the room of its handshake.
             Ok(Ok((stream, peer))) => {
                 spawn_local(Connection::new(stream, peer, shard, places));
@@ -131,4 +135,21 @@ fn take_in<G: Gate, D: Door>(
             Err(_) => shard.common.ledger.end("handshake-timeout"),
         }
     });
+}
+
+/// Waits for the first byte. Whoever says nothing gives its place up once others need it.
+async fn speaks<G: Gate>(shard: &Shard<G>, tcp: &TcpStream) -> Result<(), &'static str> {
+    let settings = shard.settings();
+    let silence = Duration::from_millis(settings.crowded_silence_ms_max);
+    loop {
+        // A look at the byte: a fresh socket calls itself readable before anything came.
+        match timeout(silence, tcp.peek(&mut [0])).await {
+            Ok(Ok(0)) => return Err("peer-closed"),
+            Ok(seen) => return seen.map(drop).map_err(|_| "reset"),
+            Err(_) if shard.common.ledger.half_open() * 2 > settings.half_open_max => {
+                return Err("silent-in-a-crowd");
+            }
+            Err(_) => {}
+        }
+    }
 }

@@ -181,6 +181,14 @@ impl Directory {
         })
     }
 
+    /// How many devices have an open session. Looks at each: not for every message.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |entry: &&Arc<Entry>| entry.vitals.sessions.load(Ordering::Relaxed) > 0;
+        devices.values().filter(is_open).count()
+    }
+
     /// How many devices are known.
     #[must_use]
     pub fn len(&self) -> usize {

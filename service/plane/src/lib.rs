@@ -15,6 +15,7 @@ mod error;
 pub mod limits;
 mod ports;
 mod publish;
+mod pulse;
 mod sessions;
 mod subscribe;
 mod watch;
@@ -27,6 +28,7 @@ pub use directory::{DeviceAdmission, Directory, Presence, ValidCertificate};
 pub use error::Refusal;
 pub use ports::{Bus, FirstDenial, LiveValue, NoNotices, Notices, Readings};
 pub use publish::{Message, Outcome, Published};
+pub use pulse::{Minute, Pulse, Totals};
 pub use sessions::{
     SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
 };
@@ -40,6 +42,7 @@ pub struct Plane {
     bus: Arc<dyn Bus>,
     denials: Arc<denials::Denials>,
     sessions: Option<Arc<dyn Sessions>>,
+    pulse: Arc<Pulse>,
 }
 
 impl fmt::Debug for Plane {
@@ -53,7 +56,14 @@ impl Plane {
     #[must_use]
     pub fn new(readings: Arc<dyn Readings>, bus: Arc<dyn Bus>, notices: Arc<dyn Notices>) -> Self {
         let denials = Arc::new(denials::Denials::new(notices));
-        Self { directory: Arc::default(), readings, bus, denials, sessions: None }
+        Self {
+            directory: Arc::default(),
+            readings,
+            bus,
+            denials,
+            sessions: None,
+            pulse: Arc::default(),
+        }
     }
 
     /// Lets sessions and retained messages outlive the hub. Without it they end with it.
@@ -84,6 +94,12 @@ impl Plane {
     /// Every kind of denial that occurred since the start, with its count.
     pub fn denials(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.denials.counts()
+    }
+
+    /// How busy it was in the last hour.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     fn readings(&self) -> &dyn Readings {

@@ -10,6 +10,9 @@ pub const STRANGERS_MAX: usize = 1024;
 /// makes the device send again.
 pub const FAILED_RUNS_MAX: usize = 1024;
 
+/// Minutes that the pulse keeps.
+pub const PULSE_MINUTES_MAX: usize = 60;
+
 /// Live values that wait for one watcher; the oldest are dropped, and the drops counted.
 pub const WATCH_QUEUE_MAX: usize = 1024;
 

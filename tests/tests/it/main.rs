@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod burst;
 mod disk;
 mod doctor;
 mod kill;

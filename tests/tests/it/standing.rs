@@ -53,6 +53,39 @@ fn retire_closes_an_open_session_within_a_second_and_says_why() {
 }
 
 #[test]
+fn every_session_of_a_device_follows_within_a_second_whichever_core_has_it() {
+    let hub = RunningHub::start(&[]);
+    let device = TestDevice::enrolled(&hub, "lamp");
+    let mut others: Vec<_> =
+        (0..4).map(|number| TestDevice::enrolled(&hub, &format!("other {number}"))).collect();
+    // Connections go to one shard after the other: both kinds are on each.
+    let mut sessions = Vec::new();
+    for (number, other) in others.iter_mut().enumerate() {
+        for client_id in [format!("c{number}"), format!("d{number}")] {
+            let mut session = device.again();
+            assert_eq!(session.connect(&client_id, true).unwrap().0, 0);
+            sessions.push(session);
+        }
+        assert_eq!(other.connect("c", true).unwrap().0, 0);
+    }
+    let path = format!("/api/v1/devices/{}", device.id());
+    hub.post(&format!("{path}/quarantine"), &json!({"reason": "test"}));
+    for session in &mut sessions {
+        assert_eq!(publish(session, "properties/load1", "1"), 0x87, "narrowed");
+    }
+    let begun = Instant::now();
+    hub.post(&format!("{path}/retire"), &json!({"reason": "sold"}));
+    for session in &mut sessions {
+        let answer = session.hear(SOON);
+        assert!(matches!(answer, Answer::Goodbye(0x80.., _)), "{answer:?}");
+    }
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    for other in &mut others {
+        assert_eq!(publish(other, "properties/load1", "1"), 0, "nothing happened to it");
+    }
+}
+
+#[test]
 fn nobody_takes_another_devices_session_by_its_client_id() {
     let hub = RunningHub::start(&[]);
     let (mut one, mut two) = (TestDevice::enrolled(&hub, "one"), TestDevice::enrolled(&hub, "two"));

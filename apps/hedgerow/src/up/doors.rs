@@ -6,7 +6,7 @@ use std::{
 };
 
 use hedgerow_api::{
-    People, Transport,
+    Doorstep, People, Transport,
     devices::{self, Devices},
     people::router,
     serve_local, serve_tls,
@@ -19,7 +19,7 @@ use hedgerow_listen::{
 };
 use hedgerow_plane::Plane;
 use hedgerow_tlog::Note;
-use hedgerow_wire::{Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use hedgerow_wire::{Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
@@ -98,7 +98,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts), gauges));
+    let sensors = (gauges, wire.meter());
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -117,13 +118,17 @@ fn people(
     up: &Up,
     name: &str,
     (devices, mqtts): (SocketAddr, SocketAddr),
-    gauges: Gauges,
+    (gauges, meter): (Gauges, Meter),
 ) -> People {
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
+        doorstep: Box::new(move || {
+            let Counters { connections, half_open, ends, .. } = meter.read();
+            Doorstep { connections, half_open, ends }
+        }),
         open_note: Box::new(move |tenant, note| notary.open(tenant, note)),
         log_key: *hub.notary.public_key(),
         bounds: Box::new({

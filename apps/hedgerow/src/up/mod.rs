@@ -21,6 +21,7 @@ mod voice;
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{args::Up, paths};
@@ -30,6 +31,7 @@ type Problem = Box<dyn std::error::Error>;
 /// Starts the hub and serves until SIGINT or SIGTERM.
 pub(crate) fn run(data: Option<PathBuf>, up: Up) -> Result<(), Problem> {
     log();
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(paths::data(data), up))
 }
@@ -38,6 +40,16 @@ fn log() {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("HEDGEROW_LOG").unwrap_or_else(|_| "info".into());
     fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+/// A connection is a descriptor, and systems hand out few unless asked: 1,024 is common. As many as this
+/// process may have.
+fn raise_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, ..limits };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the system's limit of open files stays; it limits connections");
+    }
 }
 
 async fn serve(data: PathBuf, up: Up) -> Result<(), Problem> {

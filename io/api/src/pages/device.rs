@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::{
     devices::presence,
     frame::{Frame, Place, notice},
+    identify,
     visitor::{Trouble, Visitor},
     words,
 };
@@ -102,6 +103,9 @@ impl Sight<'_> {
         html! {
             @if !is_over {
                 div.acts {
+                    @if self.people.bounds_of(self.device).profile.action_index(identify::ACTION).is_some() {
+                        form method="post" action={ (base) "/identify" } { button title="Asks it to make itself known where it is, and waits for its answer" { "Identify" } }
+                    }
                     @if self.device.state == Life::Quarantined { a.button href={ (base) "/release" } { "Release" } }
                     @else { a.button href={ (base) "/quarantine" } { "Quarantine" } }
                     a.button href={ (base) "/revoke" } { "Revoke" }
@@ -137,21 +141,44 @@ pub(crate) async fn page(
 ) -> Result<Response, Trouble> {
     let device = people.control.device(&visitor.ctx, id).await?;
     let last = people.control.last_values(&visitor.ctx, id).await?;
-    let profile = people.bounds_of(&device).profile;
-    let sight = Sight { people: &people, visitor: &visitor, device: &device };
+    let done = query.done.as_deref();
+    let said = html! { (notice(said(done))) (identify::outcome(done, &last, visitor.now())) };
+    Ok(show_live(&people, &visitor, &device, &last, &said))
+}
+
+/// Its live values, below what there is to say first.
+pub(super) async fn live(
+    people: &People,
+    visitor: &Visitor,
+    device: &Device,
+    said: Markup,
+) -> Result<Response, Trouble> {
+    let last = people.control.last_values(&visitor.ctx, device.key.id).await?;
+    Ok(show_live(people, visitor, device, &last, &said))
+}
+
+fn show_live(
+    people: &People,
+    visitor: &Visitor,
+    device: &Device,
+    last: &[LastValue],
+    said: &Markup,
+) -> Response {
+    let profile = people.bounds_of(device).profile;
+    let sight = Sight { people, visitor, device };
     let main = html! {
-        (notice(said(query.done.as_deref())))
-        @if last.is_empty() { (nothing_yet(&device)) } @else {
+        (said)
+        @if last.is_empty() { (nothing_yet(device)) } @else {
             p.hint.live #live-state role="status" { "Live values need scripts; reload the page for newer ones." }
-            div.cards #live data-device=(id) {
+            div.cards #live data-device=(device.key.id) {
                 @for property in profile.properties().iter().filter(|one| is_numeric(one)) {
-                    @if let Some(value) = newest(&last, &property.name) { (chart_card(&visitor, &device, property, value)) }
+                    @if let Some(value) = newest(last, &property.name) { (chart_card(visitor, device, property, value)) }
                 }
             }
-            (others(&visitor, &profile, &last))
+            (others(visitor, &profile, last))
         }
     };
-    Ok(sight.page(Tab::Live, &["uplot.js", "chart.js"], main))
+    sight.page(Tab::Live, &["uplot.js", "chart.js"], main)
 }
 
 fn newest<'v>(last: &'v [LastValue], series: &str) -> Option<&'v LastValue> {
@@ -178,7 +205,11 @@ fn others(visitor: &Visitor, profile: &Profile, last: &[LastValue]) -> Markup {
     let title = |series: &str| match profile.property(series) {
         Some(property) => property.title.to_string(),
         None if series == "reported" => "Reported state".into(),
-        None => series.replace('/', " "),
+        None => match series.split_once('/') {
+            Some(("result", action)) => format!("Answer to {action}"),
+            Some(("event", event)) => format!("Event {event}"),
+            Some(_) | None => series.into(),
+        },
     };
     html! {
         @if !rest.is_empty() {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use hedgerow_base::Timestamp;
 use hedgerow_registry::{Device, Filter};
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::{
-    frame::{Frame, Place},
+    bulk,
+    columns::Columns,
+    frame::{Frame, Place, notice},
     visitor::{Trouble, Visitor},
     words,
 };
@@ -35,12 +38,38 @@ const CHIPS: [Chip; 7] = [
     Chip { word: "Retired", key: "state", value: "retired" },
 ];
 
+/// Which devices, in which columns, and what was done just now.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TableQuery {
+    q: Option<String>,
+    state: Option<String>,
+    standing: Option<String>,
+    connected: Option<bool>,
+    group: Option<String>,
+    label: Option<String>,
+    after: Option<String>,
+    columns: Option<String>,
+    done: Option<String>,
+    count: Option<u64>,
+}
+
+impl TableQuery {
+    fn devices(&self) -> DeviceQuery {
+        let Self { q, state, standing, connected, group, label, after, .. } = self.clone();
+        let limit = Some(TABLE_ROWS);
+        DeviceQuery { q, state, standing, connected, group, label, after, limit }
+    }
+}
+
 pub(crate) async fn page(
     State(people): State<Arc<People>>,
     visitor: Visitor,
-    Ask(mut query): Ask<DeviceQuery>,
+    headers: HeaderMap,
+    Ask(asked): Ask<TableQuery>,
 ) -> Result<Response, Trouble> {
-    query.limit.get_or_insert(TABLE_ROWS);
+    let columns = Columns::of(asked.columns.as_deref(), &headers);
+    let query = asked.devices();
     let filter = query.filter()?;
     let found = people.control.devices(&visitor.ctx, &filter, query.page()?).await?;
     let is_all = filter == Filter::default();
@@ -54,35 +83,39 @@ pub(crate) async fn page(
     };
     let list = html! {
         div #list {
-            (chips(&query))
+            (chips(&asked))
             @if found.items.is_empty() {
                 (empty(&visitor, is_all && query.after.is_none()))
             } @else {
-                (table(&people, &visitor, &found.items))
-                (pages(&query, found.next.map(|id| id.to_string())))
+                (table(&people, &visitor, &columns, &found.items))
+                (pages(&asked, found.next.map(|id| id.to_string())))
             }
         }
     };
     Ok(frame.page(html! {
+        (notice(bulk::said(asked.done.as_deref(), asked.count).as_deref()))
         div.heading {
             h1 { "Devices" span.count { (words::grouped(counts.devices)) } }
             @if visitor.operates() { a.button.primary href="/claim" { "Claim a device" } }
         }
+        div.tools {
         form.filter action="/devices" {
             label.hidden for="q" { "Search by name, id or label" }
             input #q type="search" name="q" maxlength="200" placeholder="Name, id or label"
                 value=(query.q.as_deref().unwrap_or_default())
                 hx-get="/devices" hx-trigger="input changed delay:200ms" hx-target="#list"
                 hx-select="#list" hx-swap="outerHTML" hx-push-url="true" hx-include="closest form";
-            @for (key, value) in kept(&query, &["q", "after"]) { input type="hidden" name=(key) value=(value); }
+            @for (key, value) in kept(&asked, &["q", "after"]) { input type="hidden" name=(key) value=(value); }
             button.plainly { "Search" }
+        }
+        (columns.choice(&url(&kept(&asked, &["columns"]))))
         }
         (list)
     }))
 }
 
 /// The parts of the query that stand, but for some.
-fn kept(query: &DeviceQuery, without: &[&str]) -> Vec<(&'static str, String)> {
+fn kept(query: &TableQuery, without: &[&str]) -> Vec<(&'static str, String)> {
     let pairs = [
         ("q", query.q.clone()),
         ("connected", query.connected.map(|is| is.to_string())),
@@ -91,6 +124,7 @@ fn kept(query: &DeviceQuery, without: &[&str]) -> Vec<(&'static str, String)> {
         ("group", query.group.clone()),
         ("label", query.label.clone()),
         ("after", query.after.clone()),
+        ("columns", query.columns.clone()),
     ];
     let said = pairs.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
     said.filter(|(key, value)| !value.is_empty() && !without.contains(key)).collect()
@@ -111,7 +145,7 @@ pub(super) fn escaped(value: &str) -> String {
         .collect()
 }
 
-fn chips(query: &DeviceQuery) -> Markup {
+fn chips(query: &TableQuery) -> Markup {
     let standing = kept(query, &["after"]);
     let is_on = |chip: &Chip| standing.iter().any(|(k, v)| *k == chip.key && v == chip.value);
     let target = |chip: &Chip| {
@@ -124,7 +158,7 @@ fn chips(query: &DeviceQuery) -> Markup {
     let more = standing.iter().filter(|(key, _)| matches!(*key, "group" | "label"));
     html! {
         ul.chips aria-label="Filters" {
-            li { a href=(url(&kept(query, &["after", "connected", "standing", "state", "group", "label"]))) aria-current=[standing.iter().all(|(key, _)| *key == "q").then_some("true")] { "All" } }
+            li { a href=(url(&kept(query, &["after", "connected", "standing", "state", "group", "label"]))) aria-current=[standing.iter().all(|(key, _)| matches!(*key, "q" | "columns")).then_some("true")] { "All" } }
             @for chip in &CHIPS {
                 li { a href=(target(chip)) aria-current=[is_on(chip).then_some("true")] { (chip.word) } }
             }
@@ -135,38 +169,25 @@ fn chips(query: &DeviceQuery) -> Markup {
     }
 }
 
-fn table(people: &People, visitor: &Visitor, devices: &[Device]) -> Markup {
+fn table(people: &People, visitor: &Visitor, columns: &Columns, devices: &[Device]) -> Markup {
+    let operates = visitor.operates();
     html! {
-        table.devices {
+        @if operates { (bulk::bar(devices.len())) }
+        table.devices.ticked[operates] {
             caption.hidden { "Devices" }
             thead { tr {
+                @if operates { th.tick scope="col" { span.hidden { "Tick" } } }
                 th scope="col" { "Name" }
-                th scope="col" { "Standing" }
-                th scope="col" { "Connection" }
-                th scope="col" { "Last heard" }
-                th.wide scope="col" { "State" }
-                th.wide scope="col" { "Profile" }
-                th.wide scope="col" { "Certificate ends" }
+                (columns.heads())
             } }
-            tbody { @for device in devices { (row(people, visitor.now(), device)) } }
-        }
-    }
-}
-
-fn row(people: &People, now: Timestamp, device: &Device) -> Markup {
-    let (is_connected, heard) = presence(people, device);
-    html! {
-        tr {
-            th scope="row" {
-                a href={ "/devices/" (device.key.id) } { (device.name) }
-                @if let Some(group) = &device.group { span.hint { " " (group) } }
-            }
-            td { (words::standing(device.standing)) }
-            td { (words::presence(is_connected)) }
-            td.num { @match heard { Some(at) => (words::moment(at, now)), None => span.hint { "never" } } }
-            td.wide { (words::state(device.state)) }
-            td.wide { (device.profile) }
-            td.wide.num { @match device.certificate { Some(held) => (words::moment(held.not_after, now)), None => span.hint { "none" } } }
+            tbody { @for device in devices { tr {
+                @if operates { (bulk::tick(device)) }
+                th scope="row" {
+                    a href={ "/devices/" (device.key.id) } { (device.name) }
+                    @if let Some(group) = &device.group { span.hint { " " (group) } }
+                }
+                (columns.cells(people, visitor.now(), device))
+            } } }
         }
     }
 }
@@ -178,7 +199,7 @@ pub(super) fn presence(people: &People, device: &Device) -> (bool, Option<Timest
     (live.is_some_and(|live| live.sessions > 0), heard)
 }
 
-fn pages(query: &DeviceQuery, next: Option<String>) -> Markup {
+fn pages(query: &TableQuery, next: Option<String>) -> Markup {
     html! {
         @if query.after.is_some() || next.is_some() {
             nav.pages aria-label="Pages" {
@@ -216,11 +237,11 @@ mod tests {
 
     #[test]
     fn filters_stand_in_the_url_and_values_are_escaped() {
-        let query = DeviceQuery {
+        let query = TableQuery {
             q: Some("a&b".into()),
             standing: Some("full".into()),
             after: Some("x".into()),
-            ..DeviceQuery::default()
+            ..TableQuery::default()
         };
         assert_eq!(url(&kept(&query, &["after"])), "/devices?q=a%26b&standing=full");
         assert_eq!(url(&kept(&query, &["q", "standing", "after"])), "/devices");

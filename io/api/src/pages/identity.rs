@@ -74,13 +74,13 @@ fn certificate_table(visitor: &Visitor, certificates: &[CertificateRecord]) -> M
     html! {
         @if certificates.is_empty() { p { "It has none." } } @else {
             div.scroll tabindex="0" role="region" aria-label="Certificates" {
-                table {
+                table.stacked {
                     thead { tr { th scope="col" { "Fingerprint (SHA-256)" } th scope="col" { "Begins" } th scope="col" { "Ends" } th scope="col" { "Revoked" } } }
                     tbody { @for one in certificates { tr {
                         td { (copyable(&hex(&one.id.0), "fingerprint")) }
-                        td.num { (words::moment(one.not_before, now)) }
-                        td.num { (words::moment(one.not_after, now)) }
-                        td.num { @match one.revoked { Some((at, _)) => (words::moment(at, now)), None => "no" } }
+                        td.num data-title="Begins" { (words::moment(one.not_before, now)) }
+                        td.num data-title="Ends" { (words::moment(one.not_after, now)) }
+                        td.num data-title="Revoked" { @match one.revoked { Some((at, _)) => (words::moment(at, now)), None => "no" } }
                     } } }
                 }
             }
@@ -140,14 +140,14 @@ pub(crate) async fn permissions(
 fn property_table(properties: &[&Property]) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="Properties" {
-            table {
+            table.stacked {
                 thead { tr { th scope="col" { "Property" } th scope="col" { "Name" } th scope="col" { "Kind" } th scope="col" { "Unit" } th scope="col" { "Kept" } } }
                 tbody { @for one in properties { tr {
                     th scope="row" title=(one.description) { (one.title) }
                     td { code { (one.name) } }
-                    td { (kind(one.shape.kind())) }
-                    td { (unit::sign(&one.unit)) }
-                    td.num { (kept(one)) }
+                    td data-title="Kind" { (kind(one.shape.kind())) }
+                    td data-title=[(!one.unit.is_empty()).then_some("Unit")] { (unit::sign(&one.unit)) }
+                    td.num data-title="Kept" { (kept(one)) }
                 } } }
             }
         }

@@ -6,12 +6,15 @@
 mod act;
 mod assets;
 mod audit;
+mod bulk;
 mod chart;
 mod claim;
+mod columns;
 mod device;
 mod devices;
 mod frame;
 mod history;
+mod identify;
 mod identity;
 mod keys;
 mod overview;
@@ -62,12 +65,16 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/passkey/new/begin", SignedIn, post(passkeys::begin_new)),
         ("/passkey/new/finish", SignedIn, post(passkeys::finish_new)),
         ("/", SignedIn, get(overview::page)),
+        ("/overview/numbers", SignedIn, get(overview::moving)),
         ("/devices", SignedIn, get(devices::page)),
+        ("/devices/bulk", SignedIn, get(bulk::ask).post(bulk::act)),
+        ("/devices/columns", SignedIn, post(columns::choose)),
         ("/devices/{id}", SignedIn, get(device::page)),
         ("/devices/{id}/history", SignedIn, get(history::page)),
         ("/devices/{id}/identity", SignedIn, get(identity::page)),
         ("/devices/{id}/permissions", SignedIn, get(identity::permissions)),
         ("/devices/{id}/timeline", SignedIn, get(identity::timeline)),
+        ("/devices/{id}/identify", SignedIn, post(identify::ask)),
         ("/devices/{id}/name", SignedIn, post(act::name)),
         ("/devices/{id}/quarantine", SignedIn, get(act::ask_quarantine).post(act::quarantine)),
         ("/devices/{id}/release", SignedIn, get(act::ask_release).post(act::release)),

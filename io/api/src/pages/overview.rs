@@ -13,9 +13,9 @@ use hedgerow_registry::{Device, Filter, Page, State as Life, limits::PAGE_MAX};
 use maud::{Markup, html};
 
 use super::{
-    chart,
+    chart::{self, Hour},
     device::Done,
-    frame::{Frame, Place, notice},
+    frame::{Frame, Place, notice, show},
     visitor::{Trouble, Visitor},
     words::{self, many},
 };
@@ -71,7 +71,6 @@ pub(crate) async fn page(
     let wanting = wanting(&people, &visitor).await?;
     let has_key = visitor.person.password.is_some()
         || !people.control.passkeys(visitor.person.id).await?.is_empty();
-    let refusals: Vec<_> = people.plane.denials().filter(|(_, count)| *count > 0).collect();
     let said = match query.done.as_deref() {
         Some("passkey") => Some("Your passkey is kept. Sign in with it from now on."),
         Some("password") => Some("Your password is set. Sign in with it from now on."),
@@ -82,8 +81,9 @@ pub(crate) async fn page(
         h1.state { (sentence(counts, &ends)) }
         @if counts.devices <= 1 && visitor.operates() { (first_steps(&people, counts, has_key)) }
         (wants(&wanting, &ends, counts, has_key))
-        div.cards.numbers hx-get="/" hx-trigger="every 10s" hx-select="#numbers" hx-target="#numbers" hx-swap="outerHTML" {
-            (numbers(counts, &ends, &refusals))
+        div.cards {
+            (numbers(&people, &visitor, counts))
+            (certificates(&ends))
         }
     };
     let frame = Frame {
@@ -224,30 +224,52 @@ fn first_steps(people: &People, counts: Counts, has_key: bool) -> Markup {
     }
 }
 
-fn numbers(counts: Counts, ends: &Ends, refusals: &[(&'static str, u64)]) -> Markup {
+/// The part of the page that is fetched again and again: what is counted anyway.
+pub(crate) async fn moving(
+    State(people): State<Arc<People>>,
+    visitor: Visitor,
+) -> Result<Response, Trouble> {
+    let counts = people.control.counts(&visitor.ctx).await?;
+    Ok(show(numbers(&people, &visitor, counts)))
+}
+
+fn numbers(people: &People, visitor: &Visitor, counts: Counts) -> Markup {
     let Counts { devices, connected, .. } = counts;
-    let bars = [("ended", ends.over), ("< 7", ends.late), ("7–13", ends.soon), ("14+", ends.fine)];
-    let bars = bars.map(|(word, number)| (word.to_owned(), number));
-    let refused: u64 = refusals.iter().map(|(_, count)| count).sum();
+    let refusals: Vec<_> = people.plane.denials().filter(|(_, count)| *count > 0).collect();
+    let hour = Hour::new(&people.plane.pulse().minutes(), visitor.now());
     html! {
-        div.cards #numbers {
+        div.numbers #numbers hx-get="/overview/numbers" hx-trigger="every 30s" hx-swap="outerHTML" {
             section.card {
                 h2 { a href="/devices?connected=true" { "Connected" } }
                 p.value { (words::grouped(connected)) span.unit { " of " (words::grouped(devices)) } }
-                (chart::meter(&format!("{connected} of {devices} connected"), connected, devices))
+                (hour.chart("Connected devices", |minute| minute.connected))
             }
             section.card {
-                h2 { "Certificates by days left" }
-                (chart::bars("Certificates by days left", &bars))
-                @if ends.is_cut { p.hint { "Of the first " (words::grouped(OVERVIEW_DEVICES_MAX as u64)) " devices." } }
+                h2 { "Readings a minute" }
+                (hour.newest(|minute| minute.readings))
+                (hour.chart("Readings a minute", |minute| minute.readings))
             }
             section.card {
-                h2 { "Refused" }
-                p.value { (words::grouped(refused)) span.unit { " since the hub started" } }
-                @if refusals.is_empty() { p.hint { "Every device sent only what it may." } } @else {
-                    ul.plain { @for (word, count) in refusals { li { (words::refusal(word)) " " span.num { (words::grouped(*count)) } } } }
+                h2 { "Refused a minute" }
+                (hour.newest(|minute| minute.refusals))
+                (hour.chart("Refused a minute", |minute| minute.refusals))
+                @if refusals.is_empty() { p.hint { "Since the hub started every device sent only what it may." } } @else {
+                    p.hint { "Since the hub started:" }
+                    ul.plain { @for (word, count) in &refusals { li { (words::refusal(word)) " " span.num { (words::grouped(*count)) } } } }
                 }
             }
+        }
+    }
+}
+
+fn certificates(ends: &Ends) -> Markup {
+    let bars = [("ended", ends.over), ("< 7", ends.late), ("7–13", ends.soon), ("14+", ends.fine)];
+    let bars = bars.map(|(word, number)| (word.to_owned(), number));
+    html! {
+        section.card {
+            h2 { "Certificates by days left" }
+            (chart::bars("Certificates by days left", &bars))
+            @if ends.is_cut { p.hint { "Of the first " (words::grouped(OVERVIEW_DEVICES_MAX as u64)) " devices." } }
         }
     }
 }

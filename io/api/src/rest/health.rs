@@ -13,6 +13,7 @@ use crate::{
     People,
     door::SignedIn,
     meters,
+    people::Doorstep,
     problem::{Problem, Refused},
 };
 
@@ -67,6 +68,8 @@ pub(crate) struct Status {
     disk_free_bytes: Option<u64>,
     /// What devices were refused since the hub started, by kind.
     refusals: BTreeMap<&'static str, u64>,
+    /// Connections at the MQTT port.
+    mqtt: Doorstep,
     /// What should not stay so.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
@@ -99,6 +102,7 @@ pub(crate) async fn status(
         unsealed_bytes: meters.unsealed_bytes,
         database_bytes: meters.database_bytes.iter().map(|(_, bytes)| bytes).sum(),
         disk_free_bytes: meters.disk_bytes.map(|(free, _)| free),
+        mqtt: (people.doorstep)(),
         refusals: people.plane.denials().filter(|(_, count)| *count > 0).collect(),
         warning: people.warning.clone(),
     }))

@@ -11,6 +11,7 @@ use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_listen::{
     HandshakeKey, Identity, certificate_key,
     client::{self, ConnectError, Trust},
+    limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     server::{self, ClientCertificates, Door, Handshakes, Slot},
 };
 use hedgerow_onboarding::{ClaimCode, name};
@@ -21,6 +22,7 @@ use rcgen::{
 use tokio::{
     io::{AsyncWriteExt, copy, split},
     task::spawn_blocking,
+    time::timeout,
 };
 
 mod lean;
@@ -221,4 +223,34 @@ async fn a_new_server_certificate_is_shown_and_open_connections_go_on() {
         heard(to, root).1
     });
     assert_eq!(shown.await.unwrap(), slot.certificate());
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_take_no_place_from_a_handshake() {
+    let house = house();
+    let slot = Slot::new(&server_identity(&house));
+    let config = server::config(slot, ClientCertificates::Never, &[]).unwrap();
+    let handshakes = Handshakes::new(config);
+    let address = "127.0.0.1:0".parse().unwrap();
+    let door = Door::open(address, HANDSHAKES_MAX + 2).await.unwrap();
+    let to = door.address().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (arrival, handshakes) = (door.next().await, handshakes.clone());
+            tokio::spawn(async move {
+                let _place = arrival.place;
+                let Ok(mut tls) = handshakes.shake(arrival.stream).await else { return };
+                let binding = server::channel_binding(tls.get_ref().1).unwrap();
+                let _ = tls.write_all(binding.as_bytes()).await;
+                let _ = tls.shutdown().await;
+            });
+        }
+    });
+    let mut silent = Vec::new();
+    for _ in 0..=HANDSHAKES_MAX {
+        silent.push(tokio::net::TcpStream::connect(to).await.unwrap());
+    }
+    let visiting = visit(to, Trust::Root(house.root.clone()), None);
+    timeout(HANDSHAKE_TIME_MAX / 2, visiting).await.unwrap().unwrap();
+    drop(silent);
 }

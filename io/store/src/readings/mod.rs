@@ -164,6 +164,12 @@ impl ReadingsStore {
         Ok(Self { shared, readers, orders })
     }
 
+    /// Readings committed since the start.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.tally().readings
+    }
+
     /// How much waits in memory to be sealed.
     #[must_use]
     pub fn unsealed(&self) -> Unsealed {

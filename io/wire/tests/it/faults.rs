@@ -75,12 +75,14 @@ fn a_packet_at_the_limit_passes_and_one_past_it_is_told_too_large() {
 fn a_connection_that_never_says_connect_is_closed() {
     let mut settings = Settings::default();
     settings.mqtt.connect_ms_max = 50;
+    settings.handshake_ms_max = 50;
     let hub = Hub::new(settings);
     let mut silent = hub.raw();
     let mut slow = hub.raw();
     slow.stream.write_all(b"\x10\x0c\x00\x04MQ").unwrap();
     assert_eq!((silent.until_end(), slow.until_end()), (vec![], vec![]));
-    hub.wait_for_end("connect-timeout", 2);
+    hub.wait_for_end("handshake-timeout", 1);
+    hub.wait_for_end("connect-timeout", 1);
     hub.wait_for("they are gone", |_, counters| counters.connections == 0);
 }
 
@@ -95,7 +97,13 @@ fn a_client_that_breaks_its_keep_alive_is_closed() {
 
 #[test]
 fn connections_are_limited_in_all_and_half_open() {
-    let settings = Settings { connections_max: 3, half_open_max: 2, ..Settings::default() };
+    let crowded_silence_ms_max = 60_000;
+    let settings = Settings {
+        connections_max: 3,
+        half_open_max: 2,
+        crowded_silence_ms_max,
+        ..Settings::default()
+    };
     let hub = Hub::new(settings);
     let (first, _second) = (hub.raw(), hub.raw());
     hub.wait_for("two half-open", |_, counters| counters.half_open == 2);
@@ -123,6 +131,27 @@ fn a_burst_far_beyond_the_half_open_limit_gets_in() {
         peer.expect(|packet| assert!(matches!(packet, Packet::ConnAck(_))));
     }
     assert_eq!(hub.wire.counters().connections, 500);
+}
+
+#[test]
+fn the_silent_give_their_places_up_only_in_a_crowd() {
+    let settings = Settings {
+        half_open_max: 8,
+        crowded_silence_ms_max: 50,
+        handshake_ms_max: 400,
+        ..Settings::default()
+    };
+    let hub = Hub::new(settings);
+    let few: Vec<_> = (0..4).map(|_| hub.raw()).collect();
+    // Half of the places: nobody needs theirs, so they have all the time there is.
+    hub.wait_for_end("handshake-timeout", 4);
+    assert_eq!(hub.wire.counters().ends.get("silent-in-a-crowd"), None);
+    let many: Vec<_> = (0..100).map(|_| hub.raw()).collect();
+    // It comes after all of them and is served though none of them leaves.
+    hub.client(Version::V311, "late").expect_quiet();
+    let ends = hub.wire.counters().ends;
+    assert!(ends["silent-in-a-crowd"] >= 50, "{ends:?}");
+    drop((few, many));
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) struct TestGate(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     revision: AtomicU64,
+    judged: AtomicU64,
     next_ticket: AtomicU64,
     stored: AtomicU64,
     failing: AtomicU64,
@@ -63,6 +64,11 @@ impl TestGate {
         self.0.revision.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Judgements of open sessions.
+    pub(crate) fn judged(&self) -> u64 {
+        self.0.judged.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn refuse_everybody(&self, refusal: Refusal) {
         *self.0.refusal.lock().unwrap() = Some(refusal);
     }
@@ -89,6 +95,7 @@ impl Gate for TestGate {
     fn rejudge(&self, session: &mut Session, _: Timestamp) -> Verdict {
         let verdict = self.0.verdict.lock().unwrap().clone().unwrap_or(Verdict::Unchanged);
         session.narrowed |= verdict == Verdict::Narrowed;
+        self.0.judged.fetch_add(1, Ordering::SeqCst);
         verdict
     }
 

@@ -40,6 +40,34 @@ fn an_open_session_ends_within_a_second_of_the_change_though_nobody_speaks() {
 }
 
 #[test]
+fn sessions_of_every_shard_follow_within_a_second_though_nobody_speaks() {
+    let hub = Hub::new(Settings { shards: 4, ..Settings::default() });
+    let mut clients: Vec<_> =
+        (0..40).map(|number| hub.client(Version::V5, &format!("c{number}"))).collect();
+    for client in &mut clients {
+        client.subscribe("cut/t", QoS::AtMostOnce);
+    }
+    let begun = std::time::Instant::now();
+    hub.gate.judge_again(Verdict::Narrowed);
+    // Nobody speaks: each shard judges when its own clock ticks.
+    hub.wait_for("all are judged", |hub, _| hub.gate.judged() == 40);
+    assert!(begun.elapsed().as_millis() < 1000, "{:?}", begun.elapsed());
+    let mut publisher = hub.client(Version::V311, "p");
+    publisher.publish("cut/t", b"no", 1);
+    assert_eq!(publisher.puback(), (1, 0));
+    clients.iter_mut().for_each(crate::peer::TestPeer::expect_quiet);
+    assert_eq!(hub.wire.counters().connections, 41, "narrowed, not ended");
+    let begun = std::time::Instant::now();
+    hub.gate.judge_again(Verdict::Ended(refusal(Fault::Denied)));
+    for client in &mut clients {
+        assert_eq!(client.disconnect(), 0x87);
+    }
+    assert!(begun.elapsed().as_millis() < 1000, "{:?}", begun.elapsed());
+    assert_eq!(publisher.until_end(), b"");
+    hub.wait_for_end("standing", 41);
+}
+
+#[test]
 fn a_session_that_speaks_after_the_change_is_judged_first() {
     let hub = Hub::new(Settings::default());
     let mut watcher = hub.client(Version::V311, "w");

@@ -1,28 +1,28 @@
 //! Replays what the fuzz targets start from and what they found.
 
-use std::{fs, path::Path};
-
 #[path = "../../../../fuzz/bodies/mqtt_codec.rs"]
 mod codec;
+#[path = "../../../../fuzz/bodies/replay.rs"]
+mod replay;
 #[path = "../../../../fuzz/bodies/mqtt_server.rs"]
 mod server;
 
-fn replay(target: &str, run: fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut count = 0;
-    for entry in fs::read_dir(corpus).unwrap() {
-        run(&fs::read(entry.unwrap().path()).unwrap());
-        count += 1;
+use replay::replay;
+
+// Their inputs are streams: some of each is good, some is not.
+fn is_run(run: fn(&[u8])) -> impl Fn(&[u8]) -> bool {
+    move |bytes| {
+        run(bytes);
+        true
     }
-    assert!(count > 9, "{target}: the corpus has {count} inputs");
 }
 
 #[test]
 fn the_corpus_of_the_codec_holds() {
-    replay("mqtt_codec", codec::run);
+    replay("mqtt_codec", is_run(codec::run));
 }
 
 #[test]
 fn the_corpus_of_the_server_holds() {
-    replay("mqtt_server", server::run);
+    replay("mqtt_server", is_run(server::run));
 }

@@ -1,0 +1,4 @@
+//! The committed corpus of certification requests.
+
+#[cfg(test)]
+mod corpus;

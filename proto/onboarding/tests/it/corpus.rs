@@ -1,0 +1,27 @@
+//! Replays what the fuzz targets start from and what they found.
+
+#[path = "../../../../fuzz/bodies/claim_code.rs"]
+mod claim_code;
+#[path = "../../../../fuzz/bodies/der.rs"]
+mod der;
+#[path = "../../../../fuzz/bodies/est_body.rs"]
+mod est_body;
+#[path = "../../../../fuzz/bodies/replay.rs"]
+mod replay;
+
+use replay::replay;
+
+#[test]
+fn the_corpus_of_claim_code_holds() {
+    replay("claim_code", claim_code::run);
+}
+
+#[test]
+fn the_corpus_of_est_body_holds() {
+    replay("est_body", est_body::run);
+}
+
+#[test]
+fn the_corpus_of_der_holds() {
+    replay("der", der::run);
+}

@@ -1,0 +1,4 @@
+//! The committed corpora of checkpoints and proofs.
+
+#[cfg(test)]
+mod corpus;
