@@ -5,10 +5,12 @@
 //! own. [`ReadingsStore`] holds readings in a database file of their own: a journal with group commit,
 //! sealed chunks under a key for each device, retention and erasure.
 
+mod cipher;
 mod control;
 mod examine;
 pub mod readings;
 
+pub use cipher::{CipherError, MasterKey};
 pub use control::ControlStore;
 pub use examine::{Examination, examine};
-pub use readings::{MasterKey, ReadingsStore};
+pub use readings::ReadingsStore;
