@@ -7,6 +7,7 @@
 
 mod cipher;
 mod control;
+mod disk;
 mod examine;
 pub mod readings;
 

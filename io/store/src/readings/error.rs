@@ -3,7 +3,7 @@ use std::fmt;
 use hedgerow_base::Fault;
 use hedgerow_telemetry::TelemetryError;
 
-use crate::cipher::CipherError;
+use crate::{cipher::CipherError, disk::is_full};
 
 /// Why readings could not be kept or given.
 #[derive(Debug)]
@@ -37,13 +37,6 @@ impl ReadingsError {
             }
         }
     }
-}
-
-/// Whether the disk, or the database's quota, is full (SQLITE_FULL) or failed to write (SQLITE_IOERR).
-fn is_full(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<u32>().ok());
-    matches!(code.map(|code| code & 0xff), Some(13 | 10))
 }
 
 impl fmt::Display for ReadingsError {
