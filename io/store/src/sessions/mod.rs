@@ -169,4 +169,6 @@ impl Shared {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -72,6 +72,13 @@ impl House {
         sqlx::query(statement).execute(&mut self.connection().await).await.unwrap();
     }
 
+    /// Bodies that wait at other than the places that they count.
+    pub(super) async fn stray_bodies(&self) -> i64 {
+        let stray = "SELECT count(*) FROM message WHERE places !=
+                     (SELECT count(*) FROM waiting WHERE waiting.message = message.id)";
+        sqlx::query_scalar(stray).fetch_one(&mut self.connection().await).await.unwrap()
+    }
+
     /// Rows of: session, subscription, message, waiting, taken, retained.
     async fn rows(&self) -> [i64; 6] {
         let mut connection = self.connection().await;
