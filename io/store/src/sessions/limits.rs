@@ -15,7 +15,7 @@ pub const ROWS_PER_STATEMENT: usize = 128;
 /// Statements that stay prepared: each kind in each size.
 pub const STATEMENTS_KEPT: usize = 160;
 
-/// Rows of what waits that are read at once at the start.
+/// Rows of what waits that are read at once at the start; commits_of_thousands_are_kept_whole has more.
 pub const ROWS_READ_AT_ONCE: i64 = 1000;
 
 /// Milliseconds between the end of a commit and the next, for changes to gather.

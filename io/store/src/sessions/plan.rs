@@ -184,3 +184,24 @@ impl Waits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_weighs_what_is_left_and_a_shared_message_once() {
+        let (mut plan, message): (_, Arc<[u8]>) = (Plan::default(), vec![0; 100].into());
+        for session in [1, 2, 3] {
+            let (options, message) = ([0; 8].into(), Arc::clone(&message));
+            plan.absorb(SessionChange::Queue { session, order: 1, options, message });
+        }
+        plan.absorb(SessionChange::Retain { topic: "topic".into(), message });
+        // Three sessions, three places and a topic, which is written with a message of its own.
+        assert_eq!(plan.weight(), Weight { changes: 7, bytes: 100 + 3 * 8 + 5 + 100 });
+        plan.absorb(SessionChange::Done { session: 1, order: 1 });
+        plan.absorb(SessionChange::End { session: 2 });
+        plan.absorb(SessionChange::Unretain { topic: "topic".into() });
+        assert_eq!(plan.weight(), Weight { changes: 5, bytes: 100 + 8 + 5 });
+    }
+}
