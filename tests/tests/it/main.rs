@@ -15,5 +15,6 @@ mod kill;
 mod metrics;
 mod profiles;
 mod rights;
+mod sessions;
 mod standing;
 mod things;

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::Duration,
 };
 
@@ -13,9 +13,11 @@ use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
 use hedgerow_listen::server::{Slot, now};
-use hedgerow_plane::{LocalBus, Plane, Totals};
+use hedgerow_plane::{LocalBus, Plane, StoredSessions, Totals};
 use hedgerow_policy::Actor;
-use hedgerow_store::{ControlStore, MasterKey, ReadingsStore, readings::system_clock};
+use hedgerow_store::{
+    ControlStore, MasterKey, ReadingsStore, SessionsStore, readings::system_clock,
+};
 use tokio::sync::Mutex;
 
 use super::{
@@ -37,6 +39,9 @@ pub(super) struct Hub {
     pub(super) bus: Arc<LocalBus>,
     store: Arc<ControlStore>,
     pub(super) readings: ReadingsStore,
+    pub(super) sessions: SessionsStore,
+    /// What outlived the last hub, until the wire takes it.
+    stored_sessions: StdMutex<StoredSessions>,
     pub(super) notary: Arc<Notary>,
     pub(super) revocation: Arc<RevocationList>,
     pub(super) authority: Authority,
@@ -64,12 +69,15 @@ impl Hub {
             .collect();
         let notary = Arc::new(Notary::new(log_key, hub.clone()));
         let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
-        let master = master_key(&directory, &sealing)?;
+        let master = master_key(&directory, &sealing, "telemetry")?;
         let readings = ReadingsStore::open(data, master, system_clock()).await?;
+        let master = master_key(&directory, &sealing, "sessions")?;
+        let (sessions, stored_sessions) = SessionsStore::open(data, master, now()).await?;
         let bus = Arc::new(LocalBus::default());
         let (queue, waiting) = notices::queue();
         let plane =
-            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _);
+            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _)
+                .with_sessions(Arc::new(sessions.clone()));
         let revocation = Arc::new(RevocationList::default());
         let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
@@ -107,6 +115,8 @@ impl Hub {
             plane,
             bus,
             readings,
+            sessions,
+            stored_sessions: StdMutex::new(stored_sessions),
             notary,
             revocation,
             authority,
@@ -138,12 +148,21 @@ impl Hub {
     }
 
     /// Lets what waits reach the disk.
+    /// Sessions and retained messages that outlived the last hub; once.
+    pub(super) fn take_sessions(&self) -> StoredSessions {
+        let mut stored = self.stored_sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *stored)
+    }
+
     pub(super) async fn close(self) {
         if let Err(failure) = self.store.close().await {
             tracing::warn!(%failure, "the control store did not close well");
         }
         if let Err(error) = self.readings.close().await {
             tracing::warn!(%error, "the readings' store did not close well; its journal is replayed");
+        }
+        if let Err(error) = self.sessions.close().await {
+            tracing::warn!(%error, "the sessions' store did not close well");
         }
     }
 }
@@ -180,8 +199,8 @@ fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-fn master_key(directory: &Path, sealing: &SealingKey) -> Result<MasterKey, Problem> {
-    let file = KeyFile::new(directory, "telemetry");
+fn master_key(directory: &Path, sealing: &SealingKey, of: &str) -> Result<MasterKey, Problem> {
+    let file = KeyFile::new(directory, of);
     let bytes: [u8; 32] = match file.read(sealing)? {
         Some(bytes) => bytes.as_slice().try_into()?,
         None => {
