@@ -69,10 +69,9 @@ impl Hub {
             .collect();
         let notary = Arc::new(Notary::new(log_key, hub.clone()));
         let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
-        let master = master_key(&directory, &sealing, "telemetry")?;
-        let readings = ReadingsStore::open(data, master, system_clock()).await?;
-        let master = master_key(&directory, &sealing, "sessions")?;
-        let (sessions, stored_sessions) = SessionsStore::open(data, master, now()).await?;
+        let key = |of| master_key(&directory, &sealing, of);
+        let readings = ReadingsStore::open(data, key("telemetry")?, system_clock()).await?;
+        let (sessions, stored) = SessionsStore::open(data, key("sessions")?, now()).await?;
         let bus = Arc::new(LocalBus::default());
         let (queue, waiting) = notices::queue();
         let plane =
@@ -116,7 +115,7 @@ impl Hub {
             bus,
             readings,
             sessions,
-            stored_sessions: StdMutex::new(stored_sessions),
+            stored_sessions: StdMutex::new(stored),
             notary,
             revocation,
             authority,
