@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 22] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -37,6 +37,7 @@ const WORDS: [&str; 21] = [
     "scope",
     "filter",
     "outside",
+    "system",
     "store-full",
     "other",
 ];

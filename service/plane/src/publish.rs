@@ -61,6 +61,8 @@ thread_local! {
 
 const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const SYSTEM: Refusal =
+    Refusal::new(Fault::Denied, "system", "only the hub itself publishes under $SYS/");
 const SCOPE: Refusal =
     Refusal::new(Fault::Denied, "scope", "the token has no scope for this; make one that has");
 const EXPIRED: Refusal =
@@ -74,6 +76,7 @@ impl Plane {
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
             Who::Application(application) => self.publish_application(application, message),
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
+            Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
             Who::LoopbackTester => Ok(Outcome::Done),
         };
         match outcome {

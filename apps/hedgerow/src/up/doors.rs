@@ -26,6 +26,7 @@ use super::{
     Problem,
     hub::{Hub, pem},
     meters::Gauges,
+    sys,
 };
 use crate::args::Up;
 
@@ -51,6 +52,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let settings = Settings { shards: shards(), ..Settings::default() };
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
     let mqtts = listen_mqtt(
         &wire,
