@@ -212,6 +212,43 @@ struct Subscriber {
     next: Vec<u64>,
 }
 
+/// Subscriptions of one client that is not measured.
+const SUBSCRIPTIONS_EACH: u32 = 125;
+
+/// Clients with so many subscriptions together, of all shapes, that match nothing that is published.
+pub(crate) fn others(
+    address: SocketAddr,
+    subscriptions: u32,
+) -> Result<Vec<impl Sized>, Box<dyn Error>> {
+    (0..subscriptions.div_ceil(SUBSCRIPTIONS_EACH))
+        .map(|number| {
+            let mut stream = Stream::open(address, 1_000_000 + number, None)?;
+            let names: Vec<String> = (0..SUBSCRIPTIONS_EACH)
+                .map(|own| match own % 4 {
+                    0 => format!("site/{number}/line/{own}/temperature"),
+                    1 => format!("site/+/line/{number}-{own}/+"),
+                    2 => format!("bench/{number}/{own}/#"),
+                    _ => format!("+/{number}/of/{own}"),
+                })
+                .collect();
+            let filters: Vec<_> = names
+                .iter()
+                .map(|name| (name.as_str(), SubscriptionOptions::of(QoS::AtMostOnce)))
+                .collect();
+            let (id, properties) = (PacketId::MIN, Properties::NONE);
+            let mut bytes = Vec::new();
+            Packet::Subscribe(Subscribe { id, properties, filters: Filters::list(&filters) })
+                .encode(Version::V311, &mut bytes)?;
+            stream.write(&bytes)?;
+            let mut left = 4 + filters.len();
+            while left > 0 {
+                left -= stream.read(&mut [0; 512])?.min(left);
+            }
+            Ok(stream)
+        })
+        .collect()
+}
+
 pub(crate) struct Generator {
     load: Load,
     publishers: Vec<Publisher>,

@@ -1,7 +1,8 @@
 //! Measures the hub in CPU seconds per million operations, against a peer and a floor in the same run.
 //!
 //! `hedgerow-bench mqtt [--seconds S] [--rounds R] [--only WORD] [--scenario N] [--peer COMMAND]`: six
-//! loads of 64-byte messages, 3.1.1. The command of another broker has `{port}` where its port belongs.
+//! loads of 64-byte messages, 3.1.1. The command of another broker has `{port}` where its port belongs;
+//! `--subscriptions N` lets other clients have so many that match nothing.
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
 //! `hedgerow-bench ingest [--devices N] [--readings N] [--rate N] [--rounds R] [--only json|cbor]`: SenML
@@ -83,6 +84,7 @@ struct Options {
     rate: Option<f64>,
     only: Option<String>,
     scenario: Option<usize>,
+    subscriptions: u32,
     peer: Option<String>,
 }
 
@@ -123,7 +125,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest [--seconds S] [--rounds R] \
     [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT] \
-    [--scenario N] [--peer COMMAND]";
+    [--scenario N] [--peer COMMAND] [--subscriptions N]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -135,6 +137,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         rate: None,
         only: None,
         scenario: None,
+        subscriptions: 0,
         peer: None,
     };
     while let Some(name) = arguments.next() {
@@ -147,6 +150,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--readings" => options.readings = value.parse()?,
             "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
+            "--subscriptions" => options.subscriptions = value.parse()?,
             "--scenario" => options.scenario = Some(value.parse()?),
             "--peer" => options.peer = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
@@ -345,6 +349,7 @@ fn measure(
         (None, Some(peer)) if name == "peer" => start_peer(peer, address)?,
         (None, _) => start(name, address)?,
     };
+    let _others = generator::others(address, options.subscriptions)?;
     let mut generator = Generator::open(address, load, clients.as_ref())?;
     generator.run(WARM_UP)?;
     let (server_before, own_before) = (server.cpu()?, Cpu::of("self")?);
