@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 21] = [
+const WORDS: [&str; 23] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -36,6 +36,8 @@ const WORDS: [&str; 21] = [
     "person",
     "scope",
     "filter",
+    "grant",
+    "token",
     "outside",
     "store-full",
     "other",

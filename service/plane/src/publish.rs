@@ -13,11 +13,11 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_policy::{Application, Channel, Scopes};
+use hedgerow_policy::Channel;
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
-    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry, watch,
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry,
 };
 
 /// A message as it came from the wire.
@@ -61,8 +61,6 @@ thread_local! {
 
 const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
-const SCOPE: Refusal =
-    Refusal::new(Fault::Denied, "scope", "the token has no scope for this; make one that has");
 const EXPIRED: Refusal =
     Refusal::new(Fault::Denied, "certificate", "the certificate has expired; enrol again");
 
@@ -72,7 +70,7 @@ impl Plane {
         let outcome = match &session.0 {
             Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
-            Who::Application(application) => self.publish_application(application, message),
+            Who::Application(token) => self.publish_application(token, message.topic, now),
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester => Ok(Outcome::Done),
         };
@@ -122,22 +120,6 @@ impl Plane {
             }
             Ok(if message.needs_ack { Outcome::Pending(ticket) } else { Outcome::Done })
         })
-    }
-
-    /// A program may send a device what the device may receive: actions and desired state.
-    fn publish_application(
-        &self,
-        application: &Application,
-        message: Message<'_>,
-    ) -> Result<Outcome, Refusal> {
-        if !application.scopes.contain(Scopes::DEVICES) {
-            return Err(SCOPE);
-        }
-        let entry = watch::device_of(message.topic)
-            .and_then(|device| self.directory().find(application.tenant, device));
-        let entry = entry.ok_or(hedgerow_policy::GrantDenial::NotYours)?;
-        entry.compiled(self.readings()).grants.receive(message.topic)?;
-        Ok(Outcome::Done)
     }
 
     #[cold]

@@ -26,6 +26,8 @@ use crate::args::Up;
 
 /// How long a session can outlive its certificate.
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked whether a token has expired: its sessions end within a second.
+const TOKENS_EVERY: Duration = Duration::from_millis(500);
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
@@ -95,6 +97,7 @@ impl Hub {
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         tokio::spawn(watch_the_clock(plane.clone()));
+        tokio::spawn(watch_the_tokens(plane.clone()));
         tokio::spawn(feel_the_pulse(plane.clone(), readings.clone()));
         let slot = Slot::new(&renewal.identity(&authority)?);
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
@@ -148,6 +151,15 @@ async fn watch_the_clock(plane: Plane) {
     loop {
         tokio::time::sleep(CLOCK_EVERY).await;
         plane.directory().time_passed();
+    }
+}
+
+/// Has the sessions of a token that has just expired judged again.
+async fn watch_the_tokens(plane: Plane) {
+    let mut look = tokio::time::interval(TOKENS_EVERY);
+    loop {
+        look.tick().await;
+        plane.directory().expire_tokens(now());
     }
 }
 
