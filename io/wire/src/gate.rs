@@ -33,6 +33,12 @@ pub trait Gate: Clone + Send + 'static {
     /// The refusal, which becomes a code in SUBACK.
     fn subscribe(&self, session: &Self::Admitted, filter: &str) -> Result<(), Refusal>;
 
+    /// Whether each delivery to a session is to be judged from its beginning, because what it subscribed to
+    /// can be wider than what it may be handed. Otherwise that begins when it is narrowed.
+    fn judges_deliveries(&self, _: &Self::Admitted) -> bool {
+        false
+    }
+
     /// Whether the session may still be handed messages of a topic that it subscribed to.
     fn may_receive(&self, session: &Self::Admitted, topic: &str) -> bool;
 
@@ -76,6 +82,10 @@ impl Gate for Plane {
 
     fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
         self.subscribe(session, filter)
+    }
+
+    fn judges_deliveries(&self, session: &Admitted) -> bool {
+        self.judges_deliveries(session)
     }
 
     fn may_receive(&self, session: &Admitted, topic: &str) -> bool {

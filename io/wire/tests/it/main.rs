@@ -7,5 +7,6 @@ mod gate;
 mod peer;
 mod sessions;
 mod shards;
+mod sign_in;
 mod standing;
 mod whole;
