@@ -1,34 +1,62 @@
-//! The load: many publishers, one subscriber, a closed loop with a bounded window.
+//! The load: publishers and subscribers, a closed loop with a bounded window.
 //!
 //! Packets are encoded before the clock starts; only the sequence number in the payload changes. A
-//! publisher may have so many messages on their way that the subscriber has not seen, so nothing wins
-//! by dropping: what is lost is never made good for, and counted.
+//! publisher may have so many messages on their way that its subscribers have not seen, so nothing wins by
+//! dropping: what is lost is never made good for, and counted.
 
 use std::{
     error::Error,
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
+use hedgerow_listen::client::Stream as TlsStream;
 use hedgerow_mqtt::{
     Connect, Filters, Packet, PacketId, Properties, Publish, QoS, Split, Subscribe,
     SubscriptionOptions, Version, split,
 };
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, unix::SourceFd};
+
+use crate::tls::Clients;
 
 /// Bytes of a message's payload: publisher, sequence number, filling.
 const PAYLOAD_BYTES: usize = 64;
 
-/// What to send.
+/// What to send, and who takes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    /// Connections that publish, each on its own topic.
+    /// Connections that publish.
     pub(crate) publishers: usize,
+    /// Topics that they share; the n-th publisher has the n-th, and around.
+    pub(crate) topics: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) takes: Takes,
+    pub(crate) qos: QoS,
     /// Messages in one write.
     pub(crate) batch: usize,
     /// Messages of a publisher on their way.
     pub(crate) window: usize,
+}
+
+/// What a subscriber takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// Every topic.
+    All,
+    /// The topic of its number.
+    Own,
+}
+
+impl Load {
+    /// Subscribers that a message has.
+    fn copies(&self) -> u64 {
+        match self.takes {
+            Takes::All => self.subscribers as u64,
+            Takes::Own => 1,
+        }
+    }
 }
 
 /// What was seen.
@@ -39,103 +67,196 @@ pub(crate) struct Seen {
     pub(crate) duplicated: u64,
 }
 
+/// A client's connection. It does not block once it is open.
+enum Stream {
+    Plain(std::net::TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    fn open(
+        address: SocketAddr,
+        number: u32,
+        tls: Option<&Clients>,
+    ) -> Result<Self, Box<dyn Error>> {
+        if let Some(clients) = tls {
+            return Ok(Self::Tls(Box::new(clients.open(address, number)?)));
+        }
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+        let mut bytes = Vec::new();
+        Packet::Connect(Connect {
+            version: Version::V311,
+            clean_start: true,
+            keep_alive_s: 600,
+            client_id: &format!("client-{number}"),
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::NONE,
+        })
+        .encode(Version::V311, &mut bytes)?;
+        stream.write_all(&bytes)?;
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer)?;
+        match answer {
+            [0x20, 2, 0, 0] => Ok(Self::Plain(stream)),
+            _ => Err(format!("refused: {answer:?}").into()),
+        }
+    }
+
+    const fn tcp(&self) -> &std::net::TcpStream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => &tls.sock,
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+
+    /// Writes all of it. A full socket is waited for: the server is what is slow then.
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Plain(tcp) => insist(tcp, bytes),
+            Self::Tls(tls) => {
+                tls.conn.writer().write_all(bytes)?;
+                while tls.conn.wants_write() {
+                    match tls.conn.write_tls(&mut tls.sock) {
+                        Ok(_) => {}
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                            std::thread::yield_now();
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn insist(tcp: &mut std::net::TcpStream, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        match tcp.write(bytes) {
+            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 struct Publisher {
-    stream: TcpStream,
+    stream: Stream,
     /// One write: `batch` packets.
     packets: Vec<u8>,
-    /// Where the sequence number stands in each packet.
-    sequence_at: Vec<usize>,
+    /// Where the sequence number stands in each packet, and where the packet identifier.
+    fields: Vec<(usize, usize)>,
     sent: u64,
+    /// Deliveries that were seen, of all subscribers together.
     seen: u64,
 }
 
-pub(crate) struct Generator {
-    load: Load,
-    publishers: Vec<Publisher>,
-    /// Does not block: while anything may be sent, the generator sends.
-    subscriber: mio::net::TcpStream,
-    poll: Poll,
-    events: Events,
-    buffer: Vec<u8>,
-    filled: usize,
-    seen: Seen,
-}
-
-fn open(address: SocketAddr, client_id: &str) -> Result<TcpStream, Box<dyn Error>> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let mut bytes = Vec::new();
-    Packet::Connect(Connect {
-        version: Version::V311,
-        clean_start: true,
-        keep_alive_s: 600,
-        client_id,
-        will: None,
-        username: None,
-        password: None,
-        properties: Properties::NONE,
-    })
-    .encode(Version::V311, &mut bytes)?;
-    stream.write_all(&bytes)?;
-    let mut answer = [0; 4];
-    stream.read_exact(&mut answer)?;
-    if answer == [0x20, 2, 0, 0] { Ok(stream) } else { Err(format!("refused: {answer:?}").into()) }
-}
-
 impl Publisher {
-    fn open(address: SocketAddr, number: u32, batch: usize) -> Result<Self, Box<dyn Error>> {
+    fn open(
+        address: SocketAddr,
+        number: u32,
+        load: Load,
+        tls: Option<&Clients>,
+    ) -> Result<Self, Box<dyn Error>> {
         let mut packets = Vec::new();
         let mut payload = [0x2e; PAYLOAD_BYTES];
         if let Some(head) = payload.first_chunk_mut() {
             *head = number.to_be_bytes();
         }
-        let mut sequence_at = Vec::new();
-        for _ in 0..batch {
-            Publish::at_most_once(&format!("bench/{number}"), &payload)
-                .encode(Version::V311, &mut packets)?;
-            sequence_at.push(packets.len() - PAYLOAD_BYTES + 4);
+        let topic = format!("bench/{}", number as usize % load.topics);
+        let id = (load.qos != QoS::AtMostOnce).then_some(PacketId::MIN);
+        let mut fields = Vec::new();
+        for _ in 0..load.batch {
+            let message = Publish { qos: load.qos, id, ..Publish::at_most_once(&topic, &payload) };
+            message.encode(Version::V311, &mut packets)?;
+            let end = packets.len() - PAYLOAD_BYTES;
+            fields.push((end + 4, end - 2));
         }
-        let stream = open(address, &format!("publisher-{number}"))?;
-        Ok(Self { stream, packets, sequence_at, sent: 0, seen: 0 })
+        let stream = Stream::open(address, number, tls)?;
+        Ok(Self { stream, packets, fields, sent: 0, seen: 0 })
     }
 
-    fn send(&mut self) -> Result<(), Box<dyn Error>> {
-        for at in &self.sequence_at {
-            let field = self.packets.get_mut(*at..).and_then(|rest| rest.first_chunk_mut());
+    fn send(&mut self, qos: QoS) -> Result<(), Box<dyn Error>> {
+        for (sequence_at, id_at) in &self.fields {
+            let field =
+                self.packets.get_mut(*sequence_at..).and_then(|rest| rest.first_chunk_mut());
             *field.ok_or("packet too short")? = self.sent.to_be_bytes();
+            if qos != QoS::AtMostOnce {
+                let id = u16::try_from(self.sent % 65_535 + 1)?;
+                let field = self.packets.get_mut(*id_at..).and_then(|rest| rest.first_chunk_mut());
+                *field.ok_or("packet too short")? = id.to_be_bytes();
+            }
             self.sent += 1;
         }
-        self.stream.write_all(&self.packets)?;
-        Ok(())
+        Ok(self.stream.write(&self.packets)?)
     }
 }
 
+struct Subscriber {
+    stream: Stream,
+    buffer: Vec<u8>,
+    filled: usize,
+    /// The next sequence number of each publisher.
+    next: Vec<u64>,
+}
+
+pub(crate) struct Generator {
+    load: Load,
+    publishers: Vec<Publisher>,
+    subscribers: Vec<Subscriber>,
+    poll: Poll,
+    events: Events,
+    scratch: Vec<u8>,
+    answers: Vec<u8>,
+    seen: Seen,
+}
+
 impl Generator {
-    pub(crate) fn open(address: SocketAddr, load: Load) -> Result<Self, Box<dyn Error>> {
-        let mut subscriber = open(address, "subscriber")?;
-        let filters = [("bench/#", SubscriptionOptions::of(QoS::AtMostOnce))];
-        let (id, properties) = (PacketId::MIN, Properties::NONE);
-        let mut bytes = Vec::new();
-        Packet::Subscribe(Subscribe { id, properties, filters: Filters::list(&filters) })
-            .encode(Version::V311, &mut bytes)?;
-        subscriber.write_all(&bytes)?;
-        subscriber.read_exact(&mut [0; 5])?;
-        let publishers = (0..u32::try_from(load.publishers)?)
-            .map(|number| Publisher::open(address, number, load.batch))
-            .collect::<Result<_, _>>()?;
-        subscriber.set_nonblocking(true)?;
-        let mut subscriber = mio::net::TcpStream::from_std(subscriber);
+    pub(crate) fn open(
+        address: SocketAddr,
+        load: Load,
+        tls: Option<&Clients>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let first = u32::try_from(load.publishers)?;
+        let publishers = (0..first)
+            .map(|number| Publisher::open(address, number, load, tls))
+            .collect::<Result<Vec<_>, _>>()?;
+        let subscribers = (0..u32::try_from(load.subscribers)?)
+            .map(|number| subscriber(address, first, number, load, tls))
+            .collect::<Result<Vec<_>, _>>()?;
         let poll = Poll::new()?;
-        poll.registry().register(&mut subscriber, Token(0), Interest::READABLE)?;
+        let all = subscribers.iter().map(|one| &one.stream);
+        // Publishers of QoS 0 hear nothing.
+        let acknowledged = if load.qos == QoS::AtMostOnce { 0 } else { publishers.len() };
+        let all = all.chain(publishers.iter().take(acknowledged).map(|one| &one.stream));
+        for (number, stream) in all.enumerate() {
+            stream.tcp().set_nonblocking(true)?;
+            let fd = stream.tcp().as_raw_fd();
+            poll.registry().register(&mut SourceFd(&fd), Token(number), Interest::READABLE)?;
+        }
+        for publisher in &publishers {
+            publisher.stream.tcp().set_nonblocking(true)?;
+        }
         Ok(Self {
             load,
             publishers,
-            subscriber,
+            subscribers,
             poll,
-            events: Events::with_capacity(8),
-            buffer: vec![0; 1 << 18],
-            filled: 0,
+            events: Events::with_capacity(2048),
+            scratch: vec![0; 1 << 16],
+            answers: Vec::new(),
             seen: Seen::default(),
         })
     }
@@ -143,70 +264,143 @@ impl Generator {
     /// Runs the loop for `duration`; gives what was seen in it.
     pub(crate) fn run(&mut self, duration: Duration) -> Result<Seen, Box<dyn Error>> {
         self.seen = Seen::default();
-        let begun = Instant::now();
+        let (begun, copies) = (Instant::now(), self.load.copies());
         while begun.elapsed() < duration {
             let mut has_sent = false;
             for publisher in &mut self.publishers {
-                let on_their_way = publisher.sent - publisher.seen;
+                let on_their_way = publisher.sent - publisher.seen / copies;
                 if on_their_way + self.load.batch as u64 <= self.load.window as u64 {
-                    publisher.send()?;
+                    publisher.send(self.load.qos)?;
                     has_sent = true;
                 }
             }
-            if !self.receive()? && !has_sent {
-                self.wait()?;
-            }
+            self.receive(if has_sent { Duration::ZERO } else { Duration::from_secs(2) })?;
         }
         Ok(self.seen)
     }
 
-    /// All windows are full: nothing to do until the subscriber hears something.
-    fn wait(&mut self) -> Result<(), Box<dyn Error>> {
-        self.poll.poll(&mut self.events, Some(Duration::from_secs(2)))?;
-        if self.events.is_empty() {
+    /// Reads what there is, once something is or the patience ends.
+    fn receive(&mut self, patience: Duration) -> Result<(), Box<dyn Error>> {
+        self.poll.poll(&mut self.events, Some(patience))?;
+        if self.events.is_empty() && patience > Duration::ZERO {
             // Everything on its way is lost: begin anew.
+            let copies = self.load.copies();
             for publisher in &mut self.publishers {
-                self.seen.lost += publisher.sent - publisher.seen;
-                publisher.seen = publisher.sent;
+                self.seen.lost += publisher.sent * copies - publisher.seen;
+                publisher.seen = publisher.sent * copies;
+            }
+        }
+        let ready: Vec<usize> = self.events.iter().map(|event| event.token().0).collect();
+        for number in ready {
+            match number.checked_sub(self.subscribers.len()) {
+                None => self.hear(number)?,
+                Some(number) => self.drain(number)?,
             }
         }
         Ok(())
     }
 
-    /// Reads what there is; says whether there was something.
-    fn receive(&mut self) -> Result<bool, Box<dyn Error>> {
-        let room = self.buffer.get_mut(self.filled..).ok_or("no room")?;
-        match self.subscriber.read(room) {
-            Ok(0) => return Err("the server closed the subscriber's connection".into()),
-            Ok(len) => self.filled += len,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error.into()),
+    /// Acknowledgements; the window does not depend on them.
+    fn drain(&mut self, number: usize) -> Result<(), Box<dyn Error>> {
+        let publisher = self.publishers.get_mut(number).ok_or("no such publisher")?;
+        loop {
+            match publisher.stream.read(&mut self.scratch) {
+                Ok(0) => return Err("the server closed a publisher's connection".into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
         }
-        let filled = self.buffer.get(..self.filled).unwrap_or_default();
-        let mut rest = filled;
+    }
+
+    /// Messages, until there is none.
+    fn hear(&mut self, number: usize) -> Result<(), Box<dyn Error>> {
+        let Self { publishers, subscribers, answers, seen, .. } = self;
+        let subscriber = subscribers.get_mut(number).ok_or("no such subscriber")?;
+        answers.clear();
+        loop {
+            let room = subscriber.buffer.get_mut(subscriber.filled..).ok_or("no room")?;
+            match subscriber.stream.read(room) {
+                Ok(0) => return Err("the server closed a subscriber's connection".into()),
+                Ok(len) => subscriber.filled += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+            subscriber.count(publishers, answers, seen)?;
+        }
+        if !answers.is_empty() {
+            subscriber.stream.write(answers)?;
+        }
+        Ok(())
+    }
+}
+
+fn subscriber(
+    address: SocketAddr,
+    first: u32,
+    number: u32,
+    load: Load,
+    tls: Option<&Clients>,
+) -> Result<Subscriber, Box<dyn Error>> {
+    let mut stream = Stream::open(address, first + number, tls)?;
+    let filter = match load.takes {
+        Takes::All => "bench/#".to_owned(),
+        Takes::Own => format!("bench/{number}"),
+    };
+    let filters = [(filter.as_str(), SubscriptionOptions::of(load.qos))];
+    let (id, properties) = (PacketId::MIN, Properties::NONE);
+    let mut bytes = Vec::new();
+    Packet::Subscribe(Subscribe { id, properties, filters: Filters::list(&filters) })
+        .encode(Version::V311, &mut bytes)?;
+    stream.write(&bytes)?;
+    let mut heard = 0;
+    while heard < 5 {
+        heard += stream.read(&mut [0; 5])?;
+    }
+    let next = vec![0; load.publishers];
+    let room = if load.subscribers > 100 { 1 << 14 } else { 1 << 18 };
+    Ok(Subscriber { stream, buffer: vec![0; room], filled: 0, next })
+}
+
+impl Subscriber {
+    /// Looks at the whole packets in the buffer.
+    fn count(
+        &mut self,
+        publishers: &mut [Publisher],
+        answers: &mut Vec<u8>,
+        seen: &mut Seen,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut rest = self.buffer.get(..self.filled).unwrap_or_default();
         while let Split::Whole(frame, more) = split(rest, 1 << 16)? {
             rest = more;
             let head = frame.bytes.len().checked_sub(PAYLOAD_BYTES).ok_or("a foreign packet")?;
             let payload = frame.bytes.get(head..).unwrap_or_default();
-            let number = payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+            if frame.first & 6 != 0 {
+                let id = frame.bytes.get(head - 2..head).unwrap_or_default();
+                answers.extend_from_slice(&[0x40, 2]);
+                answers.extend_from_slice(id);
+            }
+            let number = payload.first_chunk().map(|bytes| u32::from_be_bytes(*bytes) as usize);
             let sequence = payload.get(4..).and_then(|rest| rest.first_chunk());
-            let publisher = number.and_then(|number| self.publishers.get_mut(number as usize));
-            let (Some(publisher), Some(sequence)) = (publisher, sequence) else {
+            let (Some(number), Some(sequence)) = (number, sequence) else {
                 return Err("a foreign message".into());
             };
+            let publisher = publishers.get_mut(number).ok_or("a foreign publisher")?;
+            let next = self.next.get_mut(number).ok_or("a foreign publisher")?;
             let sequence = u64::from_be_bytes(*sequence);
-            if sequence < publisher.seen {
-                self.seen.duplicated += 1;
+            if sequence < *next {
+                seen.duplicated += 1;
                 continue;
             }
-            self.seen.lost += sequence - publisher.seen;
-            publisher.seen = sequence + 1;
-            self.seen.delivered += 1;
+            seen.lost += sequence - *next;
+            publisher.seen += sequence - *next + 1;
+            *next = sequence + 1;
+            seen.delivered += 1;
         }
         let left = rest.len();
         let start = self.filled - left;
         self.buffer.copy_within(start..self.filled, 0);
         self.filled = left;
-        Ok(true)
+        Ok(())
     }
 }

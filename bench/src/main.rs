@@ -1,7 +1,7 @@
 //! Measures the hub in CPU seconds per million operations, against a peer and a floor in the same run.
 //!
-//! `hedgerow-bench mqtt [--seconds S] [--rounds R] [--only WORD]`: QoS 0, 100 publishers to one
-//! subscriber, 64-byte payload, 3.1.1; one message a write, and sixteen.
+//! `hedgerow-bench mqtt [--seconds S] [--rounds R] [--only WORD] [--scenario N] [--peer COMMAND]`: six
+//! loads of 64-byte messages, 3.1.1. The command of another broker has `{port}` where its port belongs.
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
 //! `hedgerow-bench ingest [--devices N] [--readings N] [--rate N] [--rounds R] [--only json|cbor]`: SenML
@@ -30,16 +30,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-use generator::{Generator, Load, Seen};
+use generator::{Generator, Load, Seen, Takes};
+use hedgerow_mqtt::QoS;
 use hub::Hub;
 use process::{Cpu, GENERATOR_CORE, Server, free_address};
 use tls::{Authority, Clients};
 
 const WARM_UP: Duration = Duration::from_secs(1);
 
-const SCENARIOS: [(&str, Load); 2] = [
-    ("one message a write", Load { publishers: 100, batch: 1, window: 16 }),
-    ("16 messages a write", Load { publishers: 100, batch: 16, window: 32 }),
+const FAN_IN: Load = Load {
+    publishers: 100,
+    topics: 100,
+    subscribers: 1,
+    takes: Takes::All,
+    qos: QoS::AtMostOnce,
+    batch: 1,
+    window: 16,
+};
+
+const TEN: Load =
+    Load { topics: 10, subscribers: 10, takes: Takes::Own, qos: QoS::AtLeastOnce, ..FAN_IN };
+
+const FAN_OUT: Load = Load { publishers: 1, topics: 1, subscribers: 1000, window: 32, ..FAN_IN };
+
+/// The title, the load, whether over TLS, and the servers that it is for.
+const SCENARIOS: [(&str, Load, bool, &[&str]); 6] = [
+    ("QoS 0, 100 publishers to 1 subscriber, one message a write", FAN_IN, false, &SERVERS),
+    (
+        "QoS 0, 100 publishers to 1 subscriber, 16 messages a write",
+        Load { batch: 16, window: 32, ..FAN_IN },
+        false,
+        &SERVERS,
+    ),
+    ("QoS 1, 100 publishers on 10 topics to 10 subscribers, each of one", TEN, false, &BROKERS),
+    (
+        "QoS 1, 100 publishers on 10 topics to 10 subscribers, each of all",
+        Load { takes: Takes::All, window: 4, ..TEN },
+        false,
+        &BROKERS,
+    ),
+    ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &BROKERS),
+    // The hub's devices publish under things/ only, so its driver stands for it.
+    ("QoS 0, 100 to 1, one message a write, mutual TLS 1.3", FAN_IN, true, &OVER_TLS),
 ];
 
 struct Options {
@@ -50,6 +82,8 @@ struct Options {
     readings: usize,
     rate: Option<f64>,
     only: Option<String>,
+    scenario: Option<usize>,
+    peer: Option<String>,
 }
 
 /// One server in one scenario, over all rounds.
@@ -88,7 +122,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest [--seconds S] [--rounds R] \
-    [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT]";
+    [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT] \
+    [--scenario N] [--peer COMMAND]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -99,6 +134,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         readings: 4_100_000,
         rate: None,
         only: None,
+        scenario: None,
+        peer: None,
     };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -110,6 +147,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--readings" => options.readings = value.parse()?,
             "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
+            "--scenario" => options.scenario = Some(value.parse()?),
+            "--peer" => options.peer = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
         }
     }
@@ -174,6 +213,14 @@ fn mosquitto(address: SocketAddr, settings: &str) -> Result<Server, Box<dyn Erro
     server
 }
 
+/// Another broker, by a command with `{port}` in it.
+fn start_peer(command: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
+    let command = command.replace("{port}", &address.port().to_string());
+    let mut words = command.split_whitespace();
+    let program = words.next().ok_or("--peer needs a command")?;
+    Server::start(Path::new(program), &words.collect::<Vec<_>>(), address)
+}
+
 fn pin() -> Result<(), Box<dyn Error>> {
     let own = std::process::id().to_string();
     let pinned = Command::new("taskset").args(["-cp", GENERATOR_CORE, &own]).output()?;
@@ -184,7 +231,11 @@ fn pin() -> Result<(), Box<dyn Error>> {
     }
 }
 
-const SERVERS: [&str; 4] = ["mosquitto", "hedgerow", "driver", "floor"];
+const SERVERS: [&str; 5] = ["mosquitto", "peer", "hedgerow", "driver", "floor"];
+
+const BROKERS: [&str; 4] = ["mosquitto", "peer", "hedgerow", "driver"];
+
+const OVER_TLS: [&str; 2] = ["mosquitto", "driver"];
 
 const TLS_SERVERS: [&str; 3] = ["mosquitto", "hedgerow", "driver"];
 
@@ -250,20 +301,28 @@ fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
     if !is_built {
         println!("the hub was not built beside this program: `cargo build --release` first");
     }
-    for (title, load) in SCENARIOS {
-        println!("\nQoS 0, {} publishers to 1 subscriber, {title}", load.publishers);
+    for (number, (title, load, is_tls, servers)) in SCENARIOS.into_iter().enumerate() {
+        if options.scenario.is_some_and(|only| only != number + 1) {
+            continue;
+        }
+        println!("\n{}. {title}", number + 1);
         println!("CPU seconds per million delivered; window {} a publisher", load.window);
         println!("{HEADING}");
-        let mut rows = [Row::default(); 4];
+        let mut rows = vec![Row::default(); servers.len()];
         for _ in 0..options.rounds {
-            for (name, row) in SERVERS.iter().zip(&mut rows) {
+            for (name, row) in servers.iter().zip(&mut rows) {
                 let is_chosen = options.only.as_deref().is_none_or(|only| only == *name);
-                if is_chosen && (*name != "hedgerow" || is_built) {
-                    measure(name, load, options.seconds, row)?;
+                let is_there = match *name {
+                    "hedgerow" => is_built,
+                    "peer" => options.peer.is_some(),
+                    _ => true,
+                };
+                if is_chosen && is_there {
+                    measure(name, load, is_tls, options, row)?;
                 }
             }
         }
-        print(&SERVERS, &rows);
+        print(servers, &rows);
     }
     Ok(())
 }
@@ -271,19 +330,31 @@ fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
 const HEADING: &str =
     "server        total    user  system | of peer | generator   delivered/s    lost  duplicated";
 
-fn measure(name: &str, load: Load, seconds: u64, row: &mut Row) -> Result<(), Box<dyn Error>> {
+fn measure(
+    name: &str,
+    load: Load,
+    is_tls: bool,
+    options: &Options,
+    row: &mut Row,
+) -> Result<(), Box<dyn Error>> {
     let address = free_address()?;
-    let server = start(name, address)?;
-    let mut generator = Generator::open(address, load)?;
+    let authority = is_tls.then(Authority::new).transpose()?;
+    let clients = authority.as_ref().map(Authority::clients).transpose()?;
+    let server = match (&authority, &options.peer) {
+        (Some(authority), _) => start_other_tls(name, address, authority)?,
+        (None, Some(peer)) if name == "peer" => start_peer(peer, address)?,
+        (None, _) => start(name, address)?,
+    };
+    let mut generator = Generator::open(address, load, clients.as_ref())?;
     generator.run(WARM_UP)?;
     let (server_before, own_before) = (server.cpu()?, Cpu::of("self")?);
-    let seen = generator.run(Duration::from_secs(seconds))?;
+    let seen = generator.run(Duration::from_secs(options.seconds))?;
     let (used, own) = (server.cpu()?.since(server_before), Cpu::of("self")?.since(own_before));
     row.cpu += used.total();
     row.user += used.user;
     row.generator_cpu += own.total();
     #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
-    let seconds = seconds as f64;
+    let seconds = options.seconds as f64;
     row.seconds += seconds;
     row.seen.delivered += seen.delivered;
     row.seen.lost += seen.lost;

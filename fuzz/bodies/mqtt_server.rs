@@ -3,7 +3,8 @@
 
 use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{
-    DeliveryOptions, Event, Kept, Packet, Publish, QoS, ReasonCode, Server, Settings, Split, split,
+    DeliveryOptions, Event, Kept, Later, Packet, Publish, QoS, ReasonCode, Server, Settings, Split,
+    split,
 };
 
 const SETTINGS: Settings = Settings {
@@ -49,6 +50,9 @@ pub(super) fn run(bytes: &[u8]) {
             Event::Connect(connect) => {
                 let assigned = connect.client_id.is_empty().then_some("assigned");
                 server.accept(None, assigned, &mut out);
+                if judge & 64 != 0 {
+                    server.session_mut().keep_as(Some(1));
+                }
             }
             Event::Publish(message) => {
                 deliver(&mut server, &message, now, &mut out);
@@ -65,9 +69,11 @@ pub(super) fn run(bytes: &[u8]) {
             }
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), &mut out),
             Event::Acknowledged => {
-                server.send(now, 8192, &mut out);
+                server.send(now, 8192, ticket, &mut out);
             }
             Event::Nothing | Event::Refused(_) | Event::Repeated => {}
+            Event::Released(id) => server.answer_later(Later::PubComp(id), ticket),
+            Event::Recorded(id, _) => server.answer_later(Later::PubRel(id), ticket),
             Event::Closed(_) => break,
         }
         let session = server.session();
@@ -95,7 +101,7 @@ fn deliver(server: &mut Server, message: &Publish<'_>, now: Timestamp, out: &mut
         server.send_kept_now(&kept, &options, now, out);
     } else {
         server.deliver(&kept, &options);
-        server.send(now, 8192, out);
+        server.send(now, 8192, u64::MAX, out);
     }
 }
 

@@ -208,6 +208,7 @@ impl RunningHub {
             Command::new("cp").arg("-a").arg(self.platter()).arg(self.own_data()).status().unwrap();
         assert!(copied.success(), "the platter is read");
     }
+
     /// Ends it as an operator does: SIGTERM; whether it ended well.
     pub fn stop(&mut self) -> bool {
         let Some(mut child) = self.child.take() else { return false };

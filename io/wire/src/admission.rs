@@ -9,7 +9,7 @@ use crate::{gate::Refusal, reasons};
 
 /// A client that is not let in, and what it is told.
 #[derive(Debug)]
-pub(crate) struct TurnedAway {
+pub(crate) struct KeptOut {
     pub(crate) code: ReasonCode,
     pub(crate) fault: Fault,
     /// The word for the counters.
@@ -19,7 +19,7 @@ pub(crate) struct TurnedAway {
     pub(crate) at: Timestamp,
 }
 
-impl TurnedAway {
+impl KeptOut {
     /// What the gate said.
     pub(crate) fn refused(refusal: Refusal, now: Timestamp) -> Self {
         let Refusal { fault, reason, .. } = refusal;
@@ -33,7 +33,7 @@ pub(crate) fn prove(
     caller: &Caller,
     connect: &Connect<'_>,
     (now, wall): (Timestamp, Timestamp),
-) -> Result<Peer, TurnedAway> {
+) -> Result<Peer, KeptOut> {
     let unproven = match caller {
         Caller::Proven(peer) => return Ok(*peer),
         Caller::Unproven(unproven) => unproven,
@@ -42,11 +42,11 @@ pub(crate) fn prove(
     let Some(secret) = connect.password else {
         let reason = "show a client certificate, or a token of the hub as the password".into();
         let (code, why) = (ReasonCode::NOT_AUTHORIZED, "no-sign-in");
-        return Err(TurnedAway { code, fault, why, reason, at: now });
+        return Err(KeptOut { code, fault, why, reason, at: now });
     };
     unproven.sign_in(secret, wall).map_err(|not| {
         let reason = "the password is no token of this hub, or one that was removed or has expired";
         let (code, why) = (ReasonCode::BAD_USER_NAME_OR_PASSWORD, "wrong-token");
-        TurnedAway { code, fault, why, reason: reason.into(), at: now.plus_ms(not.wait_ms) }
+        KeptOut { code, fault, why, reason: reason.into(), at: now.plus_ms(not.wait_ms) }
     })
 }

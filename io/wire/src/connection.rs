@@ -16,16 +16,17 @@ use std::{
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_listen::Caller;
 use hedgerow_mqtt::{
-    Connect, Event, Frame, Publish, ReasonCode, Server, Split, SubscriptionOptions, Version, split,
-    topic,
+    Connect, Event, Frame, Later, Publish, QoS, ReasonCode, Server, Split, Subscribe,
+    SubscriptionOptions, Unsubscribe, Version, split, topic,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    admission::{TurnedAway, prove},
+    admission::{KeptOut, prove},
     counters::Place,
     directory::SessionKey,
-    gate::{Gate, Message, Outcome, Published, Refusal},
+    gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
+    keeping::Receipt,
     limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
     link::{Link, Replay, State},
     reasons,
@@ -40,7 +41,7 @@ pub(crate) struct Connection<G: Gate, S> {
     /// Until CONNECT.
     caller: Option<Box<Caller>>,
     /// A refusal whose time is not yet come.
-    late: Option<Box<TurnedAway>>,
+    late: Option<Box<KeptOut>>,
     /// The beginning of a packet, or packets not wanted yet. Without capacity while there is none.
     partial: Vec<u8>,
     memo: Weak<Route<G>>,
@@ -86,7 +87,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     /// Deadlines and standing.
     fn tend(&mut self, now: Timestamp) {
         if let Some(late) = self.late.take_if(|late| late.at <= now) {
-            self.turn_away(*late, now);
+            self.keep_out(*late, now);
         }
         let revision = self.shard.gate.revision();
         let mut guard = self.link.state.borrow_mut();
@@ -225,39 +226,63 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let shard = &*self.shard;
         let Published { route, outcome } =
             shard.gate.publish(admitted, asked, shard.clock.wall(now));
+        let kept_as = state.server.session().kept_as();
         drop(state);
         shard.counts.messages_in.add(1);
+        let mut elsewhere = None;
         if route {
             // A packet of QoS 0 without flags goes on as it came to clients of the same version.
             let raw = frame.filter(|frame| frame.first == 0x30).map(|frame| (version, frame.bytes));
             shard.retain(message, now);
             let route = shard.route(message.topic, &mut self.memo);
-            shard.hand_out(&route, Some(self.link.id), message, raw, now);
+            elsewhere = shard.hand_out(&route, Some(self.link.id), message, raw, now);
+            if let (QoS::ExactlyOnce, Some(id)) = (message.qos, message.id) {
+                shard.taken(kept_as, id);
+            }
         }
-        self.answer(message, outcome, version);
+        let offered = match shard.offer() {
+            Ok(sessions) => Ok((sessions, elsewhere)),
+            Err(refusal) => Err(refusal),
+        };
+        self.answer(message, outcome, offered, now);
     }
 
     #[inline]
-    fn answer(&self, message: &Publish<'_>, outcome: Outcome, version: Version) {
-        let refusal = match (outcome, message.id) {
-            (Outcome::Done | Outcome::Pending(_), None) => return,
-            (Outcome::Done, Some(id)) => {
-                let state = &mut *self.link.state.borrow_mut();
-                let asked = (id, message.qos);
-                return state.server.acknowledge(asked, ReasonCode::SUCCESS, None, &mut state.out);
+    fn answer(
+        &self,
+        message: &Publish<'_>,
+        outcome: Outcome,
+        offered: Result<(Option<Ticket>, Option<Arc<Receipt>>), Refusal>,
+        now: Timestamp,
+    ) {
+        let decided = match (outcome, offered) {
+            (Outcome::Refused(refusal), _) | (_, Err(refusal)) => Err(refusal),
+            (Outcome::Done, Ok((sessions, elsewhere))) => Ok((None, sessions, elsewhere)),
+            (Outcome::Pending(ticket), Ok((sessions, elsewhere))) => {
+                Ok((Some(ticket), sessions, elsewhere))
             }
-            (Outcome::Pending(ticket), Some(id)) => {
-                let asked = (id, message.qos);
-                self.link.state.borrow_mut().server.acknowledge_later(asked, ticket.0);
-                return self.shard.unsettled(&self.link);
-            }
-            (Outcome::Refused(refusal), _) => refusal,
         };
+        let (readings, sessions, elsewhere) = match decided {
+            Ok(parts) => parts,
+            Err(refusal) => return self.turn_away(message, &refusal),
+        };
+        let Some(id) = message.id else { return };
+        let asked = (id, message.qos);
+        if let Some(ticket) = self.shard.ticket_of(readings, sessions, elsewhere, now) {
+            self.link.state.borrow_mut().server.acknowledge_later(asked, ticket);
+            return self.shard.unsettled(&self.link);
+        }
+        let state = &mut *self.link.state.borrow_mut();
+        state.server.acknowledge(asked, ReasonCode::SUCCESS, None, &mut state.out);
+    }
+
+    #[cold]
+    fn turn_away(&self, message: &Publish<'_>, refusal: &Refusal) {
         self.shard.counts.messages_refused.add(1);
         let Some(id) = message.id else { return };
         let state = &mut *self.link.state.borrow_mut();
-        if version == Version::V311 && refusal.fault == Fault::Unavailable {
-            // 3.1.1 has no word for later: without a PUBACK the client keeps it and sends again.
+        if state.server.version() == Version::V311 && refusal.fault == Fault::Unavailable {
+            // 3.1.1 has no word for later: without an answer the client keeps it and sends again.
             return state.end(ReasonCode::UNSPECIFIED, "unavailable", refusal.fault, None);
         }
         let (reason, text) = (reasons::puback(refusal.fault), Some(&*refusal.reason));
@@ -269,41 +294,25 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         match event {
             Event::Connect(connect) => {
                 if let Err(away) = self.admit(&connect, now) {
-                    self.turn_away(away, now);
+                    self.keep_out(away, now);
                 }
             }
-            Event::Subscribe(subscribe) => {
-                let State { server, out, admitted, replays, .. } = &mut *link.state.borrow_mut();
-                let Some(admitted) = admitted else { return };
-                let mut router = shard.router.borrow_mut();
-                let judge = |filter: &str, options: SubscriptionOptions, is_new| {
-                    let refused = |refusal: Refusal| reasons::suback(refusal.fault);
-                    shard.gate.subscribe(admitted, topic::unshared(filter)).map_err(refused)?;
-                    router.add(filter, options, link, &shard.common.wanted, shard.index);
-                    let wants_retained = match options.retain_handling {
-                        0 => true,
-                        1 => is_new,
-                        _ => false,
-                    };
-                    if wants_retained && !topic::is_shared(filter) {
-                        replays.retain(|replay| *replay.filter != *filter);
-                        replays.push_back(Replay { filter: filter.into(), options, after: None });
-                    }
-                    Ok(())
-                };
-                server.subscribe(&subscribe, judge, out);
-            }
-            Event::Unsubscribe(unsubscribe) => {
-                let State { server, out, replays, .. } = &mut *link.state.borrow_mut();
-                let mut router = shard.router.borrow_mut();
-                let gone = |filter: &str| {
-                    replays.retain(|replay| *replay.filter != *filter);
-                    router.remove(filter, link.id, &shard.common.wanted, shard.index);
-                };
-                server.unsubscribe(&unsubscribe, gone, out);
-            }
+            Event::Subscribe(subscribe) => self.subscribe(&subscribe),
+            Event::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
             Event::Refused(_) => shard.counts.messages_refused.add(1),
             Event::Repeated => shard.unsettled(link),
+            Event::Released(packet) => {
+                self.tell_and_answer(Later::PubComp(packet), |session| SessionChange::Forget {
+                    session,
+                    packet: packet.get(),
+                });
+            }
+            Event::Recorded(packet, order) => {
+                self.tell_and_answer(Later::PubRel(packet), |session| SessionChange::Release {
+                    session,
+                    order,
+                });
+            }
             Event::Closed(closed) => {
                 link.state.borrow_mut().ended.get_or_insert(closed);
             }
@@ -311,13 +320,102 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         }
     }
 
+    fn subscribe(&self, subscribe: &Subscribe<'_>) {
+        let (link, shard) = (&self.link, &self.shard);
+        let mut answer = Vec::new();
+        let mut state = link.state.borrow_mut();
+        let State { server, admitted, replays, .. } = &mut *state;
+        let Some(admitted) = admitted else { return };
+        let kept_as = server.session().kept_as();
+        let mut router = shard.router.borrow_mut();
+        let judge = |filter: &str, options: SubscriptionOptions, is_new| {
+            let refused = |refusal: Refusal| reasons::suback(refusal.fault);
+            shard.gate.subscribe(admitted, topic::unshared(filter)).map_err(refused)?;
+            router.add(filter, options, link, &shard.common.wanted, shard.index);
+            let wants_retained = match options.retain_handling {
+                0 => true,
+                1 => is_new,
+                _ => false,
+            };
+            if let Some(session) = kept_as {
+                let (filter, options) = (filter.into(), options.to_bytes().into());
+                shard.change(SessionChange::Subscribe { session, filter, options });
+            }
+            if wants_retained && !topic::is_shared(filter) {
+                replays.retain(|replay| *replay.filter != *filter);
+                replays.push_back(Replay { filter: filter.into(), options, after: None });
+            }
+            Ok(())
+        };
+        server.subscribe(subscribe, judge, &mut answer);
+        drop((router, state));
+        self.answer_kept(answer);
+    }
+
+    fn unsubscribe(&self, unsubscribe: &Unsubscribe<'_>) {
+        let (link, shard) = (&self.link, &self.shard);
+        let mut answer = Vec::new();
+        let mut state = link.state.borrow_mut();
+        let State { server, replays, .. } = &mut *state;
+        let kept_as = server.session().kept_as();
+        let mut router = shard.router.borrow_mut();
+        let gone = |filter: &str| {
+            if let Some(session) = kept_as {
+                let filter = filter.into();
+                shard.change(SessionChange::Unsubscribe { session, filter });
+            }
+            replays.retain(|replay| *replay.filter != *filter);
+            router.remove(filter, link.id, &shard.common.wanted, shard.index);
+        };
+        server.unsubscribe(unsubscribe, gone, &mut answer);
+        drop((router, state));
+        self.answer_kept(answer);
+    }
+
+    /// Tells the disk of a change in the session, and answers when it is there.
+    fn tell_and_answer(&self, answer: Later, change: impl FnOnce(u64) -> SessionChange) {
+        let kept_as = self.link.state.borrow().server.session().kept_as();
+        if let Some(session) = kept_as {
+            self.shard.change(change(session));
+        }
+        self.answer_when_kept(answer);
+    }
+
+    /// Answers with packets when what they promise is on disk.
+    fn answer_kept(&self, answer: Vec<u8>) {
+        self.answer_when_kept(Later::Bytes(answer.into()));
+    }
+
+    fn answer_when_kept(&self, answer: Later) {
+        let offered = self.shard.offer();
+        let state = &mut *self.link.state.borrow_mut();
+        match offered {
+            Ok(ticket) => {
+                let nothing = Shard::<G>::session_ticket(Ticket(0));
+                let ticket = ticket.map_or(nothing, Shard::<G>::session_ticket);
+                state.server.answer_later(answer, ticket);
+                // With nothing to wait for it leaves at once, unless something was to be said before.
+                let known = |one| (one == nothing).then_some(ReasonCode::SUCCESS);
+                state.server.settle(known, &mut state.out);
+            }
+            Err(refusal) => {
+                let (reason, fault) = (reasons::disconnect(refusal.fault), refusal.fault);
+                state.end(reason, "storage-full", fault, Some(&refusal.reason));
+            }
+        }
+        let waits = state.server.unacknowledged() > 0;
+        if waits {
+            self.shard.unsettled_state(&self.link, state);
+        }
+    }
+
     /// Tells the client that it is not let in, now or when the time has come.
-    fn turn_away(&mut self, away: TurnedAway, now: Timestamp) {
+    fn keep_out(&mut self, away: KeptOut, now: Timestamp) {
         let mut guard = self.link.state.borrow_mut();
         let state = &mut *guard;
         state.late = (away.at > now).then_some(away.at);
         if state.late.is_none() {
-            let TurnedAway { code, fault, why, reason, .. } = away;
+            let KeptOut { code, fault, why, reason, .. } = away;
             let closed = state.server.refuse(code, why, fault, Some(&reason), &mut state.out);
             state.ended = Some(closed);
             return;
@@ -327,7 +425,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         self.shard.arm(&self.link);
     }
 
-    fn admit(&mut self, connect: &Connect<'_>, now: Timestamp) -> Result<(), TurnedAway> {
+    fn admit(&mut self, connect: &Connect<'_>, now: Timestamp) -> Result<(), KeptOut> {
         let shard = &self.shard;
         let client_id = connect.client_id;
         // INVARIANT: a machine lets one CONNECT through.
@@ -336,7 +434,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let peer = prove(&caller, connect, (now, wall))?;
         let revision = shard.gate.revision();
         let admitted = shard.gate.admit(peer, wall);
-        let admitted = admitted.map_err(|refusal| TurnedAway::refused(refusal, now))?;
+        let admitted = admitted.map_err(|refusal| KeptOut::refused(refusal, now))?;
         let mut state = self.link.state.borrow_mut();
         state.narrowed = shard.gate.judges_deliveries(&admitted);
         (state.admitted, state.revision) = (Some(admitted), revision);
@@ -363,7 +461,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 pages += 1;
                 state.replay(shard, now);
             }
-            let dropped = state.server.send(now, OUT_BYTES_SOFT, &mut state.out);
+            let stored = shard.gate.kept_up_to();
+            let dropped = state.server.send(now, OUT_BYTES_SOFT, stored, &mut state.out);
             if dropped > 0 {
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
             }
@@ -393,6 +492,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 state.out.clear();
                 state.written = 0;
             }
+        }
+        shard.tell_done(state.server.session_mut());
+        if state.server.is_waiting(shard.gate.kept_up_to()) {
+            shard.unsettled_state(&self.link, state);
         }
         if state.wants_replay() {
             // There is more; the others come first.

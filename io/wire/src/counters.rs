@@ -33,6 +33,7 @@ pub(crate) struct ShardCounts {
     pub(crate) dropped_too_large_or_expired: Count,
     pub(crate) dropped_not_allowed: Count,
     pub(crate) not_retained: Count,
+    pub(crate) not_kept: Count,
     pub(crate) writes: Count,
     pub(crate) reads: Count,
 }
@@ -60,6 +61,8 @@ pub struct Counters {
     pub dropped_not_allowed: u64,
     /// Messages delivered and not retained, because no room is left for them.
     pub not_retained: u64,
+    /// Changes of sessions that were not taken for the disk, because too much waits for it.
+    pub not_kept: u64,
     /// Topics with a retained message now.
     pub retained: usize,
     /// Bytes of these messages.
@@ -114,6 +117,7 @@ impl Ledger {
             dropped_too_large_or_expired: sum(|s| &s.dropped_too_large_or_expired),
             dropped_not_allowed: sum(|s| &s.dropped_not_allowed),
             not_retained: sum(|s| &s.not_retained),
+            not_kept: sum(|s| &s.not_kept),
             retained: 0,
             retained_bytes: 0,
             writes: sum(|s| &s.writes),

@@ -52,6 +52,38 @@ impl SessionKey {
     }
 }
 
+impl SessionKey {
+    /// Whose it is, in bytes, for [`SessionKey::restored`]: a kind, the tenant, the identity.
+    pub(crate) fn owner(&self) -> Arc<[u8]> {
+        let (kind, tenant, rest): (u8, u32, &[u8]) = match &self.identity {
+            Identity::Device(tenant, device) => (1, tenant.0, device.as_bytes()),
+            Identity::Application(tenant, token) => (2, tenant.0, &token.to_be_bytes()),
+            Identity::Person(tenant, person) => (3, tenant.0, &person.0.to_be_bytes()),
+            Identity::LoopbackTester => (4, 0, &[]),
+        };
+        let mut bytes = vec![kind];
+        bytes.extend_from_slice(&tenant.to_be_bytes());
+        bytes.extend_from_slice(rest);
+        bytes.into()
+    }
+
+    /// The name of a session that was kept; `None` when it is damaged.
+    pub(crate) fn restored(owner: &[u8], client_id: &str) -> Option<Arc<Self>> {
+        let (kind, rest) = owner.split_first()?;
+        let (tenant, rest) = rest.split_first_chunk::<4>()?;
+        let tenant = TenantId(u32::from_be_bytes(*tenant));
+        let number = || Some(i64::from_be_bytes(rest.try_into().ok()?));
+        let identity = match kind {
+            1 => Identity::Device(tenant, DeviceId::from_bytes(rest.try_into().ok()?)),
+            2 => Identity::Application(tenant, number()?),
+            3 => Identity::Person(tenant, PersonId(number()?)),
+            4 => Identity::LoopbackTester,
+            _ => return None,
+        };
+        Some(Arc::new(Self { identity, client_id: client_id.into() }))
+    }
+}
+
 /// Who has a session: a shard, and the number of its claim. Later claims have larger numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
@@ -150,6 +182,24 @@ mod tests {
         assert_eq!(before, Some(second), "the late release of the first claim did nothing");
         directory.release(&key, third.number);
         assert_eq!(directory.claim(&key, 0).1, None);
+    }
+
+    #[test]
+    fn a_name_survives_the_disk_and_a_damaged_one_does_not() {
+        let device = DeviceId::from_bytes([7; 16]);
+        for identity in [
+            Identity::Device(TenantId(3), device),
+            Identity::Application(TenantId(3), -4),
+            Identity::Person(TenantId(3), PersonId(5)),
+            Identity::LoopbackTester,
+        ] {
+            let key = SessionKey { identity, client_id: "c".into() };
+            let owner = key.owner();
+            assert_eq!(SessionKey::restored(&owner, "c").as_deref(), Some(&key));
+            for cut in 0..owner.len() {
+                assert_eq!(SessionKey::restored(&owner[..cut], "c"), None);
+            }
+        }
     }
 
     #[test]

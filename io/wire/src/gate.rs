@@ -2,7 +2,10 @@ use std::task::Waker;
 
 use hedgerow_base::Timestamp;
 use hedgerow_plane::{Admitted, Plane};
-pub use hedgerow_plane::{Durability, Message, Outcome, Published, Refusal, Ticket, Verdict};
+pub use hedgerow_plane::{
+    Durability, Message, Outcome, Published, Refusal, SessionChange, StoredMessage, StoredSession,
+    StoredSessions, Ticket, Verdict,
+};
 use hedgerow_policy::Peer;
 
 /// What the driver asks of the data plane. Everything is answered at once from memory: no call waits.
@@ -57,8 +60,33 @@ pub trait Gate: Clone + Send + 'static {
     /// What became of a message that was [`Outcome::Pending`].
     fn durability(&self, ticket: Ticket) -> Durability;
 
-    /// Wakes `waker` once after the next commit.
+    /// Wakes `waker` once after the next commit, of messages or of sessions.
     fn wake_on_next(&self, waker: &Waker);
+
+    /// Whether sessions outlive the hub.
+    fn keeps_sessions(&self) -> bool {
+        false
+    }
+
+    /// Hands over changes of sessions, to be on disk when their ticket is stored. Only for a gate that
+    /// keeps sessions.
+    ///
+    /// # Errors
+    /// The refusal when too much waits for the disk.
+    fn keep(&self, _changes: Vec<SessionChange>) -> Result<Ticket, Refusal> {
+        Ok(Ticket(0))
+    }
+
+    /// The last ticket of changes that is decided, with all before it. What failed is on its way again, so
+    /// it counts here.
+    fn kept_up_to(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// What became of changes of sessions.
+    fn kept(&self, _ticket: Ticket) -> Durability {
+        Durability::Stored
+    }
 }
 
 impl Gate for Plane {
@@ -106,5 +134,24 @@ impl Gate for Plane {
 
     fn wake_on_next(&self, waker: &Waker) {
         self.commits().wake_on_next(waker);
+        if let Some(sessions) = self.sessions() {
+            sessions.commits().wake_on_next(waker);
+        }
+    }
+
+    fn keeps_sessions(&self) -> bool {
+        self.sessions().is_some()
+    }
+
+    fn keep(&self, changes: Vec<SessionChange>) -> Result<Ticket, Refusal> {
+        self.sessions().map_or(Ok(Ticket(0)), |sessions| sessions.offer(changes))
+    }
+
+    fn kept_up_to(&self) -> u64 {
+        self.sessions().map_or(u64::MAX, |sessions| sessions.commits().decided().0)
+    }
+
+    fn kept(&self, ticket: Ticket) -> Durability {
+        self.sessions().map_or(Durability::Stored, |sessions| sessions.commits().state(ticket))
     }
 }

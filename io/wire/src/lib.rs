@@ -28,12 +28,14 @@ mod counters;
 mod directory;
 mod error;
 mod gate;
+mod keeping;
 pub mod limits;
 mod link;
 mod listen;
 mod mail;
 mod pace;
 mod reasons;
+mod restore;
 mod retained;
 mod router;
 mod sessions;
@@ -45,7 +47,7 @@ mod voice;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -59,7 +61,10 @@ use tokio::{
 
 pub use counters::{Counters, Meter};
 pub use error::Error;
-pub use gate::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
+pub use gate::{
+    Durability, Gate, Message, Outcome, Published, Refusal, SessionChange, StoredMessage,
+    StoredSession, StoredSessions, Ticket, Verdict,
+};
 pub use listen::Door;
 pub use tls::TlsDoor;
 pub use voice::Voice;
@@ -124,6 +129,14 @@ impl<G: Gate> Wire<G> {
     /// # Errors
     /// [`Error::Shards`], [`Error::Start`].
     pub fn start(gate: G, settings: Settings) -> Result<Self, Error> {
+        Self::start_with(gate, settings, StoredSessions::default())
+    }
+
+    /// As [`Wire::start`], with the sessions and retained messages that outlived an earlier hub.
+    ///
+    /// # Errors
+    /// As [`Wire::start`].
+    pub fn start_with(gate: G, settings: Settings, stored: StoredSessions) -> Result<Self, Error> {
         if !(1..=limits::SHARDS_MAX).contains(&settings.shards) {
             return Err(Error::Shards(settings.shards));
         }
@@ -134,7 +147,9 @@ impl<G: Gate> Wire<G> {
             wanted: Wanted::default(),
             retained: Retained::default(),
             mailboxes: (0..settings.shards).map(|_| Mailbox::default()).collect(),
+            last_session: AtomicU64::new(0),
         });
+        restore::all(&common, stored);
         let mut wire = Self { common, threads: Vec::new() };
         for index in 0..settings.shards {
             let thread = wire.start_shard(index, gate.clone()).map_err(Error::Start)?;

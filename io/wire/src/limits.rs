@@ -89,3 +89,6 @@ pub const RETAINED_PAGE: usize = 64;
 
 /// Pages of retained messages for one connection before the others get their turn.
 pub const REPLAYS_A_TURN_MAX: usize = 4;
+
+/// Milliseconds for which it is remembered that a message was not stored, for a client that sends it again.
+pub const FAILED_PARTS_MS: i64 = 60_000;

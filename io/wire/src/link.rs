@@ -9,7 +9,7 @@ use hedgerow_mqtt::{
 use crate::{
     counters::Place,
     directory::SessionKey,
-    gate::{Durability, Gate, Ticket},
+    gate::{Durability, Gate},
     limits,
     shard::Shard,
 };
@@ -155,7 +155,7 @@ impl<G: Gate> Link<G> {
     /// Puts a message of QoS 1 or 2 into the session, whether its client is there or away; says whether
     /// it was kept.
     pub(crate) fn hand_kept(
-        &self,
+        self: &Rc<Self>,
         shard: &Shard<G>,
         message: &Kept,
         options: &DeliveryOptions,
@@ -165,30 +165,49 @@ impl<G: Gate> Link<G> {
             return false;
         }
         let mqtt = &shard.settings().mqtt;
-        let kept = match &mut state.away {
-            Some(away) => away.session.enqueue(
-                message,
-                options,
-                mqtt.queue_messages_max,
-                mqtt.queue_bytes_max,
-            ),
-            None => state.server.deliver(message, options) == Delivery::Kept,
+        let (kept_as, order) = match &mut state.away {
+            Some(away) => {
+                let (messages, bytes) = (mqtt.queue_messages_max, mqtt.queue_bytes_max);
+                let order = away.session.enqueue(message, options, messages, bytes);
+                (away.session.kept_as(), order)
+            }
+            None => {
+                let order = match state.server.deliver(message, options) {
+                    Delivery::Kept(order) => Some(order),
+                    Delivery::QueueFull => None,
+                };
+                (state.server.session().kept_as(), order)
+            }
         };
-        if !kept {
+        let Some(order) = order else {
             shard.counts.dropped_queue_full.add(1);
-        } else if state.away.is_none() {
+            return false;
+        };
+        if state.away.is_none() {
             shard.counts.messages_out.add(1);
             state.wake();
         }
-        kept
+        if let Some(number) = kept_as {
+            shard.queued(self, number, order, message, options);
+        }
+        true
     }
 
-    /// Sends the acknowledgements whose tickets are stored; says whether some still wait.
-    pub(crate) fn settle(&self, gate: &G) -> bool {
+    /// The message with this order number waits for a ticket.
+    pub(crate) fn wait_for(&self, order: u64, ticket: u64) {
+        let state = &mut *self.state.borrow_mut();
+        match &mut state.away {
+            Some(away) => away.session.wait_for(order, ticket),
+            None => state.server.session_mut().wait_for(order, ticket),
+        }
+    }
+
+    /// Sends the answers whose tickets are stored; says whether something still waits for the disk.
+    pub(crate) fn settle(&self, shard: &Shard<G>) -> bool {
         let state = &mut *self.state.borrow_mut();
         let version = state.server.version();
         let mut failed = false;
-        let outcome = |ticket| match (gate.durability(Ticket(ticket)), version) {
+        let outcome = |ticket| match (shard.durability(ticket), version) {
             (Durability::Waiting, _) => None,
             (Durability::Stored, _) => Some(ReasonCode::SUCCESS),
             (Durability::Failed, Version::V5) => Some(ReasonCode::UNSPECIFIED),
@@ -198,28 +217,29 @@ impl<G: Gate> Link<G> {
             }
         };
         let before = state.server.unacknowledged();
-        state.server.settle(outcome, &mut state.out);
-        if failed {
-            // 3.1.1 has no word for it: without an answer the client keeps the message and sends again.
+        let is_settled = state.server.settle(outcome, &mut state.out);
+        if failed || !is_settled {
+            // There is no word for it: without an answer the client keeps what it sent and sends again.
             state.server.forget_tickets();
             let (reason, fault) = (ReasonCode::UNSPECIFIED, Fault::Unavailable);
             state.end(reason, "storage-failed", fault, None);
         }
         let left = state.server.unacknowledged();
-        if left < before {
+        let waits = state.server.is_waiting(shard.gate.kept_up_to());
+        if left < before || (!waits && state.server.has_more()) {
             state.wake();
         }
-        state.is_unsettled = left > 0 && state.ended.is_none();
+        state.is_unsettled = (left > 0 || waits) && state.ended.is_none();
         state.is_unsettled
-    }
-
-    /// Says that acknowledgements wait; `true` when it is news.
-    pub(crate) fn mark_unsettled(&self) -> bool {
-        !std::mem::replace(&mut self.state.borrow_mut().is_unsettled, true)
     }
 }
 
 impl<G: Gate> State<G> {
+    /// Says that something waits for the disk; `true` when it is news.
+    pub(crate) fn mark_unsettled(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_unsettled, true)
+    }
+
     /// The task's turn begins: from here on a wake is news again.
     pub(crate) fn begin_turn(&mut self, waker: &Waker) {
         self.woken = false;
@@ -312,7 +332,7 @@ impl<G: Gate> State<G> {
             let sent = match qos {
                 QoS::AtMostOnce => self.server.send_kept_now(kept, &options, now, &mut self.out),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                    self.server.deliver(kept, &options) == Delivery::Kept
+                    matches!(self.server.deliver(kept, &options), Delivery::Kept(_))
                 }
             };
             match sent {

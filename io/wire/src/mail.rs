@@ -3,12 +3,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{Kept, QoS, Session};
 use tokio::sync::Notify;
 
 use crate::{
     directory::{Claim, SessionKey},
     gate::Gate,
+    keeping::Receipt,
     shard::Shard,
     shares::Member,
 };
@@ -20,6 +22,8 @@ pub(crate) struct Forward {
     pub(crate) retain: bool,
     /// Only for this member of a shared subscription.
     pub(crate) only: Option<Member>,
+    /// Somebody's answer waits for what comes of it.
+    pub(crate) receipt: Option<Arc<Receipt>>,
 }
 
 /// Something to be done in a shard's own thread.
@@ -33,6 +37,17 @@ pub(crate) enum Letter<G: Gate> {
     Yield { key: Arc<SessionKey>, claim: u64, to: Claim },
     /// Here is the session that your claim asked for, and for how many seconds it is to be kept.
     Session { key: Arc<SessionKey>, claim: u64, session: Option<(Session, u32)> },
+    /// Answers that wait may be due.
+    Look,
+    /// A session that outlived the hub, until when, and the claim that was made for it. Without an end its
+    /// client was connected.
+    Restore {
+        key: Arc<SessionKey>,
+        claim: u64,
+        session: Session,
+        until: Option<Timestamp>,
+        seconds: u32,
+    },
     /// Do this: new connections and listeners.
     Run(Act<G>),
     /// Say goodbye to everybody and end.

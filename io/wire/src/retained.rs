@@ -71,6 +71,14 @@ impl Retained {
         Ok(())
     }
 
+    /// Puts back what was kept before.
+    pub(crate) fn put_back(&self, message: Kept, qos: QoS) {
+        let mut topics = self.write();
+        self.bytes.fetch_add(message.len(), Ordering::Relaxed);
+        topics.insert(message.topic().into(), (message, qos));
+        self.messages.store(topics.len(), Ordering::Relaxed);
+    }
+
     /// At most `max` messages of the topics that match `filter`, after the topic `after`.
     pub(crate) fn page(
         &self,

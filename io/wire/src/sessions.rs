@@ -9,11 +9,11 @@
 use std::{rc::Rc, rc::Weak, sync::Arc};
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_mqtt::{KeptWill, Publish, QoS, ReasonCode, Session, topic};
+use hedgerow_mqtt::{KeptWill, QoS, ReasonCode, Server, Session, topic};
 
 use crate::{
     directory::{Claim, SessionKey},
-    gate::{Gate, Message, Outcome, Verdict},
+    gate::{Gate, Message, Outcome, SessionChange, Verdict},
     link::{Away, Link},
     mail::Letter,
     reasons,
@@ -49,7 +49,7 @@ impl<G: Gate> Shard<G> {
         self.waiting.borrow().contains_key(&claim)
     }
 
-    fn post(&self, shard: usize, letter: Letter<G>) {
+    pub(crate) fn post(&self, shard: usize, letter: Letter<G>) {
         if let Some(mailbox) = self.common.mailboxes.get(shard) {
             mailbox.post(letter);
         }
@@ -112,13 +112,6 @@ impl<G: Gate> Shard<G> {
         }
     }
 
-    /// Keeps a message that asks for it, if there is room.
-    pub(crate) fn retain(&self, message: &Publish<'_>, now: Timestamp) {
-        if message.retain && self.common.retained.keep(message, now).is_err() {
-            self.counts.not_retained.add(1);
-        }
-    }
-
     /// Another claim has come after the one that is here.
     pub(crate) fn yield_session(&self, key: &Arc<SessionKey>, claim: u64, to: Claim) {
         let waiting = self.waiting.borrow_mut().remove(&claim);
@@ -165,12 +158,20 @@ impl<G: Gate> Shard<G> {
         let mut guard = link.state.borrow_mut();
         let state = &mut *guard;
         let (Some(key), Some(admitted)) = (state.key.clone(), &state.admitted) else { return };
-        let session = session.filter(|_| !state.server.is_clean_start()).map(|mut session| {
-            self.narrow(link.id, admitted, &mut session, false);
-            session
-        });
+        let session = match session {
+            Some(old) if state.server.is_clean_start() => {
+                self.end_kept(&old);
+                None
+            }
+            Some(mut session) => {
+                self.narrow(link.id, admitted, &mut session, false);
+                Some(session)
+            }
+            None => None,
+        };
         let assigned = state.is_assigned.then_some(&*key.client_id);
         state.server.accept(session, assigned, &mut state.out);
+        self.keep_session(&mut state.server, &key);
         state.half_open = None;
         self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
         self.add_subscriptions(link, state.server.session());
@@ -178,6 +179,58 @@ impl<G: Gate> Shard<G> {
         state.wake();
         drop(guard);
         self.arm(link);
+    }
+
+    /// A session that outlives its connection outlives the hub too, where the gate keeps it.
+    fn keep_session(&self, server: &mut Server, key: &SessionKey) {
+        let expiry_s = server.session_expiry_s();
+        match (server.session().kept_as(), expiry_s > 0) {
+            (None, false) => return,
+            (None, true) if !self.gate.keeps_sessions() => return,
+            (known, true) => {
+                let session = known.unwrap_or_else(|| self.common.next_session());
+                if known.is_none() {
+                    server.session_mut().keep_as(Some(session));
+                }
+                let (owner, client_id) = (key.owner(), Arc::from(&*key.client_id));
+                self.change(SessionChange::Open { session, owner, client_id, expiry_s });
+            }
+            // It goes on for as long as this connection does.
+            (Some(session), false) => {
+                server.session_mut().keep_as(None);
+                self.change(SessionChange::End { session });
+            }
+        }
+        self.offer_silently();
+    }
+
+    /// A session is over: it leaves the disk as well.
+    fn end_kept(&self, session: &Session) {
+        if let Some(session) = session.kept_as() {
+            self.change(SessionChange::End { session });
+            self.offer_silently();
+        }
+    }
+
+    /// A session that outlived the hub waits for its client again.
+    pub(crate) fn restore(
+        self: &Rc<Self>,
+        key: Arc<SessionKey>,
+        claim: u64,
+        session: Session,
+        until: Option<Timestamp>,
+        seconds: u32,
+    ) {
+        let now = self.clock.even();
+        let link = Link::new(self.next_link_id(), Server::new(Arc::clone(&self.mqtt), now), None);
+        let mut state = link.state.borrow_mut();
+        (state.key, state.claim) = (Some(Arc::clone(&key)), claim);
+        drop(state);
+        self.sessions.borrow_mut().insert(key, Rc::clone(&link));
+        self.add_subscriptions(&link, &session);
+        let left_s = until
+            .map_or(i64::from(seconds), |until| until.since_ms(self.clock.wall(now)).max(0) / 1000);
+        self.park(&link, session, u32::try_from(left_s).unwrap_or(u32::MAX), None, now);
     }
 
     /// Takes out of a session what its standing no longer allows.
@@ -189,6 +242,10 @@ impl<G: Gate> Shard<G> {
             .collect();
         for filter in &refused {
             session.unsubscribe(filter);
+            if let Some(session) = session.kept_as() {
+                let filter = Arc::from(&**filter);
+                self.change(SessionChange::Unsubscribe { session, filter });
+            }
             if is_routed {
                 let wanted = &self.common.wanted;
                 self.router.borrow_mut().remove(filter, link, wanted, self.index);
@@ -196,6 +253,8 @@ impl<G: Gate> Shard<G> {
         }
         let dropped = session.retain(|topic| self.gate.may_receive(admitted, topic));
         self.counts.dropped_not_allowed.add(dropped as u64);
+        self.tell_done(session);
+        self.offer_silently();
     }
 
     /// Judges an open session again, after the gate's revision moved.
@@ -242,6 +301,7 @@ impl<G: Gate> Shard<G> {
         self.tell_disconnected(link, closed.why, now);
         let session = link.state.borrow_mut().server.take_session_or_else(|session| {
             self.drop_subscriptions(link.id, session);
+            self.end_kept(session);
         });
         match session {
             Some((session, seconds)) if self.away.get() < self.settings().away_sessions_max => {
@@ -250,6 +310,7 @@ impl<G: Gate> Shard<G> {
             other => {
                 if let Some((session, _)) = other {
                     self.common.ledger.end("away-sessions-full");
+                    self.end_kept(&session);
                     self.drop_subscriptions(link.id, &session);
                 }
                 self.forget(&key, claim);
@@ -288,6 +349,11 @@ impl<G: Gate> Shard<G> {
         };
         let expires = now.plus_ms(i64::from(seconds) * 1000);
         self.leave_turn(link.id, &session);
+        if let Some(session) = session.kept_as() {
+            let until = self.clock.wall(expires);
+            self.change(SessionChange::Away { session, until });
+            self.offer_silently();
+        }
         link.state.borrow_mut().away = Some(Box::new(Away { session, expires, will }));
         self.away.set(self.away.get() + 1);
         self.arm(link);
@@ -306,6 +372,7 @@ impl<G: Gate> Shard<G> {
         if let (Some(away), Some(key)) = (ended, key) {
             self.away.set(self.away.get() - 1);
             self.drop_subscriptions(link.id, &away.session);
+            self.end_kept(&away.session);
             self.forget(&key, claim);
             self.common.ledger.end("session-expired");
         } else {
@@ -333,6 +400,7 @@ impl<G: Gate> Shard<G> {
             self.retain(&message, now);
             let route = self.route(topic, &mut Weak::new());
             self.hand_out(&route, Some(link.id), &message, None, now);
+            self.offer_silently();
             self.post_outgoing();
         }
     }

@@ -4,7 +4,10 @@ use std::{
     collections::{BinaryHeap, HashMap},
     future::poll_fn,
     rc::{Rc, Weak},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -19,8 +22,9 @@ use crate::{
     counters::{Ledger, ShardCounts},
     directory::{Claim, Directory, SessionKey},
     gate::Gate,
+    keeping::{Keeping, Receipt},
     limits::{ALARM_MS_MAX, READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
-    link::{Encoded, Link},
+    link::{Encoded, Link, State},
     mail::{Forward, Letter, Mailbox},
     retained::Retained,
     router::{Route, Router, Wanted},
@@ -35,6 +39,15 @@ pub(crate) struct Common<G: Gate> {
     pub(crate) wanted: Wanted,
     pub(crate) retained: Retained,
     pub(crate) mailboxes: Box<[Mailbox<G>]>,
+    /// The number of the last session that was kept.
+    pub(crate) last_session: AtomicU64,
+}
+
+impl<G: Gate> Common<G> {
+    /// A number for a session that is to be kept.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.last_session.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// One thread's connections, sessions and routes. Nothing in it is locked, for nobody else sees it.
@@ -52,6 +65,7 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) forwards: RefCell<HashMap<u64, Claim>>,
     pub(crate) away: Cell<usize>,
     pub(crate) router: RefCell<Router<G>>,
+    pub(crate) keeping: Keeping<G>,
     /// All connections read into it, one after the other.
     pub(crate) read_buffer: RefCell<Box<[u8]>>,
     spare: RefCell<Vec<Vec<u8>>>,
@@ -107,6 +121,7 @@ impl<G: Gate> Shard<G> {
             forwards: RefCell::default(),
             away: Cell::new(0),
             router: RefCell::default(),
+            keeping: Keeping::default(),
             read_buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             spare: RefCell::default(),
             scratch: RefCell::default(),
@@ -161,17 +176,10 @@ impl<G: Gate> Shard<G> {
 
     fn open_letter(self: &Rc<Self>, letter: Letter<G>) {
         match letter {
-            Letter::Publish(messages) => {
-                let now = self.clock.even();
-                for Forward { message, qos, retain, only } in messages {
-                    let publish = Publish { qos, retain, ..message.message() };
-                    if let Some(member) = only {
-                        self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
-                        continue;
-                    }
-                    let route = self.route(publish.topic, &mut Weak::new());
-                    self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
-                }
+            Letter::Publish(messages) => self.hand_on(messages),
+            Letter::Look => self.look(),
+            Letter::Restore { key, claim, session, until, seconds } => {
+                self.restore(key, claim, session, until, seconds);
             }
             Letter::Yield { key, claim, to } => self.yield_session(&key, claim, to),
             Letter::Session { key, claim, session } => self.session_arrived(&key, claim, session),
@@ -189,6 +197,23 @@ impl<G: Gate> Shard<G> {
         }
     }
 
+    /// Hands out messages of another shard.
+    fn hand_on(self: &Rc<Self>, messages: Vec<Forward>) {
+        let (now, mut receipts) = (self.clock.even(), Vec::new());
+        for Forward { message, qos, retain, only, receipt } in messages {
+            let publish = Publish { qos, retain, ..message.message() };
+            self.next_body();
+            if let Some(member) = only {
+                self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
+            } else {
+                let route = self.route(publish.topic, &mut Weak::new());
+                self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
+            }
+            receipts.extend(receipt);
+        }
+        self.give_receipts(&receipts);
+    }
+
     /// Everything that is not urgent: the clock, deadlines, standings.
     fn tick(self: &Rc<Self>) {
         self.clock.correct();
@@ -204,6 +229,7 @@ impl<G: Gate> Shard<G> {
             .collect()
         };
         due.iter().for_each(|(link, at)| self.ring(link, *at, now));
+        self.sweep_parts(now);
         let revision = self.gate.revision();
         if self.judged_revision.replace(revision) != revision {
             let links: Vec<_> = self.sessions.borrow().values().cloned().collect();
@@ -265,7 +291,8 @@ impl<G: Gate> Shard<G> {
         self.router.borrow_mut().route(topic, memo, &self.common.wanted, self.index)
     }
 
-    /// Hands a message to everybody on its route but, where they ask for it, its sender.
+    /// Hands a message to everybody on its route but, where they ask for it, its sender. Gives a receipt
+    /// when the answer to it has to wait for other shards.
     #[inline]
     pub(crate) fn hand_out(
         &self,
@@ -274,21 +301,27 @@ impl<G: Gate> Shard<G> {
         message: &Publish<'_>,
         raw: Option<(Version, &[u8])>,
         now: Timestamp,
-    ) {
+    ) -> Option<Arc<Receipt>> {
         let mut kept = self.hand_to_targets(route, from, message, raw, now, None);
+        let mut receipt = None;
         if route.remote != 0 {
             let kept = kept.get_or_insert_with(|| Kept::new(message, now));
             let (qos, retain) = (message.qos, message.retain);
+            if qos != QoS::AtMostOnce && self.gate.keeps_sessions() {
+                receipt = Some(Receipt::new(self.index, route.remote.count_ones() as usize));
+            }
             self.has_outgoing.set(true);
             for (shard, outbox) in self.outboxes.borrow_mut().iter_mut().enumerate() {
                 if route.remote & 1 << shard != 0 {
-                    outbox.push(Forward { message: kept.clone(), qos, retain, only: None });
+                    let (message, receipt) = (kept.clone(), receipt.clone());
+                    outbox.push(Forward { message, qos, retain, only: None, receipt });
                 }
             }
         }
         if !route.shares.is_empty() {
-            self.share_out(route, message, kept, now);
+            receipt = self.share_out(route, message, kept, receipt, now);
         }
+        receipt
     }
 
     /// Hands a message to one member of each group on its route.
@@ -298,8 +331,10 @@ impl<G: Gate> Shard<G> {
         route: &Route<G>,
         message: &Publish<'_>,
         mut kept: Option<Kept>,
+        mut receipt: Option<Arc<Receipt>>,
         now: Timestamp,
-    ) {
+    ) -> Option<Arc<Receipt>> {
+        let needs_receipt = message.qos != QoS::AtMostOnce && self.gate.keeps_sessions();
         for share in &route.shares {
             for member in share.candidates() {
                 if member.shard == self.index {
@@ -310,13 +345,18 @@ impl<G: Gate> Shard<G> {
                 }
                 let kept = kept.get_or_insert_with(|| Kept::new(message, now));
                 if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
-                    let (qos, retain, only) = (message.qos, message.retain, Some(*member));
-                    outbox.push(Forward { message: kept.clone(), qos, retain, only });
+                    let receipt = needs_receipt.then(|| match &receipt {
+                        Some(receipt) => receipt.one_more(),
+                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1))),
+                    });
+                    let (message, qos, retain) = (kept.clone(), message.qos, message.retain);
+                    outbox.push(Forward { message, qos, retain, only: Some(*member), receipt });
                     self.has_outgoing.set(true);
                 }
                 break;
             }
         }
+        receipt
     }
 
     /// Says whether the member took the message.
@@ -406,14 +446,24 @@ impl<G: Gate> Shard<G> {
 
     /// Acknowledgements of this link wait for the journal.
     pub(crate) fn unsettled(&self, link: &Rc<Link<G>>) {
-        if !link.mark_unsettled() {
+        self.unsettled_state(link, &mut link.state.borrow_mut());
+    }
+
+    /// As [`Shard::unsettled`], for who has the link's state.
+    pub(crate) fn unsettled_state(&self, link: &Rc<Link<G>>, state: &mut State<G>) {
+        if !state.mark_unsettled() {
             return;
         }
         let mut unsettled = self.unsettled.borrow_mut();
         unsettled.push(Rc::clone(link));
-        if unsettled.len() == 1
-            && let Some(settler) = &*self.settler.borrow()
-        {
+        if unsettled.len() == 1 {
+            self.look();
+        }
+    }
+
+    /// Looks at what waits for the disk.
+    fn look(&self) {
+        if let Some(settler) = &*self.settler.borrow() {
             settler.wake_by_ref();
         }
     }
@@ -424,7 +474,7 @@ impl<G: Gate> Shard<G> {
         if !waiting.is_empty() {
             // First the bell, then the look: a commit between the two rings it.
             self.gate.wake_on_next(context.waker());
-            waiting.retain(|link| link.settle(&self.gate));
+            waiting.retain(|link| link.settle(self));
             self.unsettled.borrow_mut().append(&mut waiting);
         }
         Poll::Pending

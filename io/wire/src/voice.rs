@@ -20,7 +20,7 @@ impl<G: Gate> Voice<G> {
         let message = Kept::new(&Publish::at_most_once(topic, payload), kept_at);
         for mailbox in &self.0.mailboxes {
             let (message, qos) = (message.clone(), QoS::AtLeastOnce);
-            let forward = Forward { message, qos, retain: false, only: None };
+            let forward = Forward { message, qos, retain: false, only: None, receipt: None };
             mailbox.post(Letter::Publish(vec![forward]));
         }
     }

@@ -18,6 +18,30 @@ pub struct DeliveryOptions {
 }
 
 impl DeliveryOptions {
+    /// In bytes, for [`DeliveryOptions::from_bytes`]: quality and flag in one, then the identifiers.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::from([self.qos as u8 | u8::from(self.retain) << 2]);
+        for identifier in self.identifiers.iter().flat_map(|all| all.iter()) {
+            bytes.extend_from_slice(&identifier.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`DeliveryOptions::to_bytes`] wrote; `None` when it is damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (first, rest) = bytes.split_first()?;
+        let (identifiers, []) = rest.as_chunks::<4>() else { return None };
+        let identifiers: Vec<u32> =
+            identifiers.iter().map(|one| u32::from_be_bytes(*one)).collect();
+        Some(Self {
+            qos: QoS::from_bits(*first).ok()?,
+            retain: first & 4 != 0,
+            identifiers: (!identifiers.is_empty()).then(|| identifiers.into()),
+        })
+    }
+
     /// At this quality, with nothing else.
     #[must_use]
     pub const fn of(qos: QoS) -> Self {

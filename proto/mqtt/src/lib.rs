@@ -65,7 +65,7 @@ pub use property::{Place, Properties, PropertyId, PropertyWriter, Value};
 pub use publish::Publish;
 pub use reason::ReasonCode;
 #[cfg(feature = "alloc")]
-pub use server::{Aliased, Closed, Delivery, Event, KeptWill, Server, Settings};
+pub use server::{Aliased, Closed, Delivery, Event, KeptWill, Later, Server, Settings};
 #[cfg(feature = "alloc")]
 pub use session::{Kept, Session};
 pub use subscribe::{

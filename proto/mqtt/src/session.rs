@@ -3,9 +3,10 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use hedgerow_base::Timestamp;
 
 use crate::{
-    DeliveryOptions, PacketId, Properties, PropertyId, Publish, QoS, ReasonCode,
+    DeliveryOptions, PacketId, PacketKind, Place, Properties, PropertyId, Publish, QoS, ReasonCode,
     SubscriptionOptions, Version,
     delivery::{Aliases, Envelope},
+    topic,
 };
 
 /// A message kept for clients that must acknowledge it; its clones share one copy.
@@ -41,6 +42,38 @@ impl Kept {
             properties_len: properties.len(),
             expires,
         }))
+    }
+
+    /// The message in bytes, for [`Kept::from_bytes`]: when it expires (milliseconds, the largest number
+    /// for never), the lengths of topic and properties, topic, properties, payload.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let content = &*self.0;
+        let expires = content.expires.map_or(i64::MAX, Timestamp::as_ms);
+        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        let mut bytes = Vec::with_capacity(16 + content.bytes.len());
+        bytes.extend_from_slice(&expires.to_be_bytes());
+        bytes.extend_from_slice(&length(content.topic_len));
+        bytes.extend_from_slice(&length(content.properties_len));
+        bytes.extend_from_slice(&content.bytes);
+        bytes
+    }
+
+    /// Reads what [`Kept::to_bytes`] wrote; `None` when it is damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (expires, rest) = bytes.split_first_chunk::<8>()?;
+        let (topic_len, rest) = rest.split_first_chunk::<4>()?;
+        let (properties_len, rest) = rest.split_first_chunk::<4>()?;
+        let topic_len = u32::from_be_bytes(*topic_len) as usize;
+        let properties_len = u32::from_be_bytes(*properties_len) as usize;
+        let (topic, behind) = rest.split_at_checked(topic_len)?;
+        topic::check_name(core::str::from_utf8(topic).ok()?).ok()?;
+        let place = Place::Packet(PacketKind::Publish);
+        Properties::check(behind.get(..properties_len)?, place).ok()?;
+        let expires = i64::from_be_bytes(*expires);
+        let expires = (expires != i64::MAX).then(|| Timestamp::from_ms(expires));
+        Some(Self(Arc::new(Content { bytes: rest.into(), topic_len, properties_len, expires })))
     }
 
     /// Bytes of topic, properties and payload.
@@ -94,12 +127,17 @@ impl Kept {
 pub struct Session {
     /// Sorted by filter.
     subscriptions: Vec<(Box<str>, SubscriptionOptions)>,
-    /// INVARIANT: entries with an identifier come first, their identifiers follow each other.
+    // INVARIANT: the order numbers follow each other.
     queue: VecDeque<Outgoing>,
     /// Entries before this one were sent in this connection.
     next: usize,
-    last_id: u16,
+    /// The number of the next message.
+    next_order: u64,
     bytes: usize,
+    /// The number by which the driver keeps the session on disk, if it does.
+    kept_as: Option<u64>,
+    /// Order numbers that nothing waits for any more; of a session that is kept.
+    done: Vec<u64>,
     /// Messages of QoS 2 from the client that it has not released, sorted by identifier.
     received: Vec<(PacketId, Receipt)>,
 }
@@ -115,10 +153,22 @@ pub(crate) enum Receipt {
 
 #[derive(Debug)]
 struct Outgoing {
-    /// `Some` once it was sent in any connection.
-    id: Option<PacketId>,
+    /// Its place among all messages of the session; the packet identifier follows from it.
+    order: u64,
+    /// In any connection.
+    is_sent: bool,
+    /// A message of QoS 2 waits until this ticket is stored.
+    ticket: u64,
     options: DeliveryOptions,
     step: Step,
+}
+
+impl Outgoing {
+    fn id(&self) -> PacketId {
+        let id = self.order % 65_535 + 1;
+        // INVARIANT: 1 to 65535.
+        u16::try_from(id).ok().and_then(PacketId::new).unwrap_or(PacketId::MIN)
+    }
 }
 
 #[derive(Debug)]
@@ -134,8 +184,10 @@ enum Step {
 /// What a PUBREC of the client came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recorded {
-    /// PUBREL is due.
-    Release,
+    /// The client has the message with this order number: PUBREL is due.
+    Release(u64),
+    /// It said so before: PUBREL is due again.
+    Again,
     /// The client refused the message.
     Refused,
     /// Nothing waited for it.
@@ -152,6 +204,8 @@ pub(crate) struct Allowance {
     pub(crate) packet_bytes: usize,
     /// Bytes that `out` may hold before no more is added.
     pub(crate) out_bytes: usize,
+    /// Tickets up to this one are stored.
+    pub(crate) stored: u64,
 }
 
 impl Session {
@@ -180,7 +234,8 @@ impl Session {
         self.subscriptions.binary_search_by(|(known, _)| (**known).cmp(filter))
     }
 
-    pub(crate) fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) {
+    /// Remembers a subscription, in place of the one to the same filter.
+    pub fn subscribe(&mut self, filter: &str, options: SubscriptionOptions) {
         match self.find(filter) {
             Ok(at) => {
                 if let Some((_, old)) = self.subscriptions.get_mut(at) {
@@ -208,40 +263,104 @@ impl Session {
         self.bytes
     }
 
-    /// Appends a message of QoS 1 or 2 unless that goes past `messages_max` or `bytes_max`; says whether it
-    /// was kept.
+    /// The number by which the driver keeps it on disk.
+    #[must_use]
+    pub const fn kept_as(&self) -> Option<u64> {
+        self.kept_as
+    }
+
+    /// It is kept on disk by this number from now on, or no more. What changes is told: answers that
+    /// promise something wait for their ticket, and [`Session::take_done`] has what is over.
+    pub fn keep_as(&mut self, number: Option<u64>) {
+        self.kept_as = number;
+        self.done.clear();
+    }
+
+    /// Of a session that is kept, the order numbers of messages that nothing waits for since the last call.
+    pub fn take_done(&mut self) -> Vec<u64> {
+        core::mem::take(&mut self.done)
+    }
+
+    /// Appends a message of QoS 1 or 2 unless that goes past `messages_max` or `bytes_max`; gives its
+    /// order number if it was kept.
     pub fn enqueue(
         &mut self,
         message: &Kept,
         options: &DeliveryOptions,
         messages_max: usize,
         bytes_max: usize,
-    ) -> bool {
+    ) -> Option<u64> {
         if self.queue.len() >= messages_max || self.bytes + message.len() > bytes_max {
-            return false;
+            return None;
         }
         self.bytes += message.len();
-        let step = Step::Message(message.clone());
-        self.queue.push_back(Outgoing { id: None, options: options.clone(), step });
-        true
+        let (order, step) = (self.next_order, Step::Message(message.clone()));
+        self.next_order += 1;
+        let options = options.clone();
+        self.queue.push_back(Outgoing { order, is_sent: false, ticket: 0, options, step });
+        Some(order)
+    }
+
+    /// The message with this order number is not sent at QoS 2 before this ticket is stored.
+    pub fn wait_for(&mut self, order: u64, ticket: u64) {
+        let first = self.queue.front().map_or(0, |front| front.order);
+        let at = order.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        if let Some(entry) = at.and_then(|at| self.queue.get_mut(at)) {
+            entry.ticket = ticket;
+        }
+    }
+
+    /// Puts back what an earlier life of the server kept, after what was put back before: a message, or
+    /// none when the client has it and PUBCOMP is awaited. It may have been sent.
+    pub fn restore(&mut self, order: u64, message: Option<Kept>, options: DeliveryOptions) {
+        if order < self.next_order {
+            return;
+        }
+        // What is missing between two was done.
+        let missing = if self.queue.is_empty() { order } else { self.next_order };
+        for order in missing..order {
+            let options = DeliveryOptions::of(QoS::AtLeastOnce);
+            let step = Step::Done;
+            self.queue.push_back(Outgoing { order, is_sent: true, ticket: 0, options, step });
+        }
+        self.bytes += message.as_ref().map_or(0, Kept::len);
+        let step = message.map_or(Step::Release, Step::Message);
+        self.queue.push_back(Outgoing { order, is_sent: true, ticket: 0, options, step });
+        self.next_order = order + 1;
+    }
+
+    /// Puts back a message of QoS 2 that the client has not released.
+    pub fn restore_taken(&mut self, id: PacketId) {
+        self.take_receipt(id, Receipt::Kept);
     }
 
     /// Forgets the messages whose topic is not `wanted` any more; gives their number.
     pub fn retain(&mut self, mut wanted: impl FnMut(&str) -> bool) -> usize {
-        let (mut dropped, bytes) = (0, &mut self.bytes);
-        for entry in &mut self.queue {
-            if let Step::Message(message) = &entry.step
-                && !wanted(message.topic())
-            {
-                *bytes -= message.len();
-                entry.step = Step::Done;
+        let mut dropped = 0;
+        for at in 0..self.queue.len() {
+            let is_unwanted = self.queue.get(at).is_some_and(|entry| match &entry.step {
+                Step::Message(message) => !wanted(message.topic()),
+                Step::Release | Step::Done => false,
+            });
+            if is_unwanted {
+                self.finish(at);
                 dropped += 1;
             }
         }
-        // Entries with an identifier keep their place until the older ones are acknowledged.
-        self.queue.retain(|entry| entry.id.is_some() || !matches!(entry.step, Step::Done));
         self.advance();
         dropped
+    }
+
+    /// Nothing waits for the entry at `at` any more.
+    fn finish(&mut self, at: usize) {
+        let Some(entry) = self.queue.get_mut(at) else { return };
+        if let Step::Message(message) = &entry.step {
+            self.bytes -= message.len();
+        }
+        entry.step = Step::Done;
+        if self.kept_as.is_some() {
+            self.done.push(entry.order);
+        }
     }
 
     /// Takes off the front what nothing waits for.
@@ -262,58 +381,62 @@ impl Session {
         self.next < self.queue.len() && self.next < window
     }
 
-    /// The entry that was sent with this identifier.
-    fn sent(&mut self, id: PacketId) -> Option<&mut Outgoing> {
-        let first = self.queue.front().and_then(|front| front.id)?;
+    /// Where the entry is that was sent with this identifier.
+    fn sent(&self, id: PacketId) -> Option<(usize, &Outgoing)> {
+        let first = self.queue.front()?.id();
         // Identifiers run from 1 to 65535 and around.
         let ahead = (u32::from(id.get()) + 65_535 - u32::from(first.get())) % 65_535;
-        self.queue.get_mut(ahead as usize).filter(|entry| entry.id == Some(id))
+        let entry = self.queue.get(ahead as usize).filter(|entry| entry.is_sent)?;
+        Some((ahead as usize, entry))
     }
 
     /// Takes a PUBACK; says whether something waited for it.
     pub(crate) fn acknowledge(&mut self, id: PacketId) -> bool {
-        let Some(entry) = self.sent(id).filter(|entry| entry.options.qos == QoS::AtLeastOnce)
-        else {
-            return false;
-        };
-        let Step::Message(message) = &entry.step else { return false };
-        let bytes = message.len();
-        entry.step = Step::Done;
-        self.bytes -= bytes;
-        self.advance();
-        true
+        match self.sent(id) {
+            Some((at, entry))
+                if entry.options.qos == QoS::AtLeastOnce
+                    && matches!(entry.step, Step::Message(_)) =>
+            {
+                self.finish(at);
+                self.advance();
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Takes a PUBREC.
     pub(crate) fn record(&mut self, id: PacketId, reason: ReasonCode) -> Recorded {
-        let Some(entry) = self.sent(id).filter(|entry| entry.options.qos == QoS::ExactlyOnce)
-        else {
-            return Recorded::Unknown;
-        };
-        let bytes = match &entry.step {
-            Step::Message(message) => message.len(),
-            Step::Release => 0,
-            Step::Done => return Recorded::Unknown,
-        };
-        let is_refused = reason.is_failure();
-        entry.step = if is_refused { Step::Done } else { Step::Release };
-        self.bytes -= bytes;
-        if is_refused {
-            self.advance();
-            return Recorded::Refused;
+        let Some((at, entry)) = self.sent(id) else { return Recorded::Unknown };
+        let order = entry.order;
+        match (&entry.step, entry.options.qos) {
+            (Step::Done, _) | (_, QoS::AtMostOnce | QoS::AtLeastOnce) => Recorded::Unknown,
+            (Step::Message(_) | Step::Release, QoS::ExactlyOnce) if reason.is_failure() => {
+                self.finish(at);
+                self.advance();
+                Recorded::Refused
+            }
+            (Step::Release, QoS::ExactlyOnce) => Recorded::Again,
+            (Step::Message(message), QoS::ExactlyOnce) => {
+                self.bytes -= message.len();
+                if let Some(entry) = self.queue.get_mut(at) {
+                    entry.step = Step::Release;
+                }
+                Recorded::Release(order)
+            }
         }
-        Recorded::Release
     }
 
     /// Takes a PUBCOMP; says whether something waited for it.
     pub(crate) fn complete(&mut self, id: PacketId) -> bool {
-        let Some(entry) = self.sent(id) else { return false };
-        if !matches!(entry.step, Step::Release) {
-            return false;
+        match self.sent(id) {
+            Some((at, entry)) if matches!(entry.step, Step::Release) => {
+                self.finish(at);
+                self.advance();
+                true
+            }
+            Some(_) | None => false,
         }
-        entry.step = Step::Done;
-        self.advance();
-        true
     }
 
     fn receipt_at(&self, id: PacketId) -> Result<usize, usize> {
@@ -362,9 +485,7 @@ impl Session {
             let message = match &entry.step {
                 Step::Message(message) => message,
                 Step::Release => {
-                    if let Some(id) = entry.id {
-                        out.extend_from_slice(&pubrel(id));
-                    }
+                    out.extend_from_slice(&pubrel(entry.id()));
                     self.next += 1;
                     continue;
                 }
@@ -373,10 +494,10 @@ impl Session {
                     continue;
                 }
             };
-            let (id, dup) = match entry.id {
-                Some(id) => (id, true),
-                None => (following(self.last_id), false),
-            };
+            if entry.ticket > allowance.stored && entry.options.qos == QoS::ExactlyOnce {
+                break;
+            }
+            let (id, dup) = (entry.id(), entry.is_sent);
             let start = out.len();
             let naming = aliases.naming(message.topic());
             let (version, options) = (allowance.version, &entry.options);
@@ -387,24 +508,25 @@ impl Session {
                 && out.len() - start <= allowance.packet_bytes;
             if sent {
                 aliases.told(message.topic(), naming);
-                entry.id = Some(id);
-                self.last_id = if dup { self.last_id } else { id.get() };
-                self.next += 1;
-                continue;
-            }
-            out.truncate(start);
-            dropped += 1;
-            self.bytes -= message.len();
-            if dup {
-                // Its identifier keeps its place until the older ones are acknowledged.
-                entry.step = Step::Done;
-                self.next += 1;
+                entry.is_sent = true;
             } else {
-                self.queue.remove(self.next);
+                out.truncate(start);
+                dropped += 1;
+                self.finish(self.next);
             }
+            self.next += 1;
         }
         self.advance();
         dropped
+    }
+
+    /// Whether the next message waits for its ticket.
+    pub(crate) fn is_waiting(&self, stored: u64) -> bool {
+        self.queue.get(self.next).is_some_and(|entry| {
+            entry.ticket > stored
+                && entry.options.qos == QoS::ExactlyOnce
+                && matches!(entry.step, Step::Message(_))
+        })
     }
 }
 
@@ -412,8 +534,4 @@ impl Session {
 pub(crate) const fn pubrel(id: PacketId) -> [u8; 4] {
     let [high, low] = id.get().to_be_bytes();
     [0x62, 2, high, low]
-}
-
-fn following(id: u16) -> PacketId {
-    PacketId::new(id.wrapping_add(1)).unwrap_or(PacketId::MIN)
 }

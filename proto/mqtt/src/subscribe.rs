@@ -57,6 +57,21 @@ impl SubscriptionOptions {
         })
     }
 
+    /// In bytes, for [`SubscriptionOptions::from_bytes`]: the filter's byte and the identifier.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 5] {
+        let [a, b, c, d] = self.identifier.map_or(0, NonZeroU32::get).to_be_bytes();
+        [self.to_byte(), a, b, c, d]
+    }
+
+    /// Reads what [`SubscriptionOptions::to_bytes`] wrote; `None` when it is damaged.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let [byte, identifier @ ..] = *bytes.first_chunk::<5>().filter(|_| bytes.len() == 5)?;
+        let identifier = NonZeroU32::new(u32::from_be_bytes(identifier));
+        Some(Self { identifier, ..Self::from_byte(byte, Version::V5).ok()? })
+    }
+
     const fn to_byte(self) -> u8 {
         self.qos as u8
             | (self.no_local as u8) << 2

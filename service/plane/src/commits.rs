@@ -73,6 +73,12 @@ impl Commits {
         Durability::Stored
     }
 
+    /// The last ticket that is decided, with all before it.
+    #[must_use]
+    pub fn decided(&self) -> Ticket {
+        Ticket(self.decided.load(Ordering::Acquire))
+    }
+
     /// Has `waker` woken at the next decision. To be asked before [`Commits::state`] is looked at, or
     /// the decision between the two is missed.
     pub fn wake_on_next(&self, waker: &Waker) {

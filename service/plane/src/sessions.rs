@@ -159,3 +159,91 @@ pub struct StoredSessions {
     /// Topics with their retained message.
     pub retained: Vec<(Box<str>, Box<[u8]>)>,
 }
+
+impl StoredSessions {
+    /// What a change comes to, in memory: the meaning of [`SessionChange`], which every store has to keep.
+    /// A change of a session that is not there changes nothing.
+    pub fn apply(&mut self, change: &SessionChange) {
+        match change {
+            SessionChange::Open { session, owner, client_id, expiry_s } => {
+                let (session, expiry_s) = (*session, *expiry_s);
+                match self.session(session) {
+                    Some(known) => (known.until, known.expiry_s) = (None, expiry_s),
+                    None => {
+                        let at = self.sessions.partition_point(|known| known.session < session);
+                        let (owner, client_id) = (owner.to_vec().into(), (**client_id).into());
+                        let new = StoredSession {
+                            session,
+                            owner,
+                            client_id,
+                            expiry_s,
+                            until: None,
+                            subscriptions: Vec::new(),
+                            queue: Vec::new(),
+                            taken: Vec::new(),
+                        };
+                        self.sessions.insert(at, new);
+                    }
+                }
+            }
+            SessionChange::Away { session, until } => {
+                self.change(*session, |known| known.until = Some(*until));
+            }
+            SessionChange::End { session } => self.sessions.retain(|one| one.session != *session),
+            SessionChange::Subscribe { session, filter, options } => {
+                self.change(*session, |known| known.subscribe(filter, options));
+            }
+            SessionChange::Unsubscribe { session, filter } => self.change(*session, |known| {
+                known.subscriptions.retain(|(one, _)| **one != **filter);
+            }),
+            SessionChange::Queue { session, order, options, message } => {
+                let message = Some(message.to_vec().into());
+                let waiting = StoredMessage { order: *order, options: options.clone(), message };
+                self.change(*session, |known| known.queue.push(waiting));
+            }
+            SessionChange::Release { session, order } => self.change(*session, |known| {
+                let waiting = known.queue.iter_mut().find(|waiting| waiting.order == *order);
+                waiting.into_iter().for_each(|waiting| waiting.message = None);
+            }),
+            SessionChange::Done { session, order } => {
+                self.change(*session, |known| known.queue.retain(|one| one.order != *order));
+            }
+            SessionChange::Take { session, packet } => self.change(*session, |known| {
+                if let Err(at) = known.taken.binary_search(packet) {
+                    known.taken.insert(at, *packet);
+                }
+            }),
+            SessionChange::Forget { session, packet } => {
+                self.change(*session, |known| known.taken.retain(|one| one != packet));
+            }
+            SessionChange::Retain { topic, message } => {
+                self.unretain(topic);
+                let at = self.retained.partition_point(|(one, _)| **one < **topic);
+                self.retained.insert(at, ((**topic).into(), message.to_vec().into()));
+            }
+            SessionChange::Unretain { topic } => self.unretain(topic),
+        }
+    }
+
+    fn session(&mut self, session: SessionNumber) -> Option<&mut StoredSession> {
+        self.sessions.iter_mut().find(|known| known.session == session)
+    }
+
+    fn change(&mut self, session: SessionNumber, act: impl FnOnce(&mut StoredSession)) {
+        if let Some(known) = self.session(session) {
+            act(known);
+        }
+    }
+
+    fn unretain(&mut self, topic: &str) {
+        self.retained.retain(|(one, _)| **one != *topic);
+    }
+}
+
+impl StoredSession {
+    fn subscribe(&mut self, filter: &str, options: &[u8]) {
+        self.subscriptions.retain(|(one, _)| **one != *filter);
+        let at = self.subscriptions.partition_point(|(one, _)| **one < *filter);
+        self.subscriptions.insert(at, (filter.into(), options.into()));
+    }
+}

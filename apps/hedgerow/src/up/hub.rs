@@ -37,6 +37,7 @@ pub(super) struct Hub {
     pub(super) control: Arc<Control>,
     pub(super) plane: Plane,
     pub(super) bus: Arc<LocalBus>,
+    store: Arc<ControlStore>,
     pub(super) readings: ReadingsStore,
     pub(super) notary: Arc<Notary>,
     pub(super) revocation: Arc<RevocationList>,
@@ -82,7 +83,7 @@ impl Hub {
         });
         let voice = Arc::new(Voice::default());
         let control = Arc::new(Control::new(Ports {
-            store,
+            store: Arc::clone(&store) as _,
             signer: Arc::clone(&keys) as _,
             random: Arc::new(SystemRandom),
             passwords: Arc::new(Argon2id::default()),
@@ -103,6 +104,7 @@ impl Hub {
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
         Ok(Self {
             data: data.to_owned(),
+            store,
             notices: queue,
             control,
             plane,
@@ -140,6 +142,9 @@ impl Hub {
 
     /// Lets what waits reach the disk.
     pub(super) async fn close(self) {
+        if let Err(failure) = self.store.close().await {
+            tracing::warn!(%failure, "the control store did not close well");
+        }
         if let Err(error) = self.readings.close().await {
             tracing::warn!(%error, "the readings' store did not close well; its journal is replayed");
         }

@@ -70,6 +70,15 @@ impl ControlStore {
             .map_err(failure)?;
         Ok(Self { readers, writer: Writer::start(options, connection, notary) })
     }
+
+    /// Writes what waits and closes the file. What is committed later is refused.
+    ///
+    /// # Errors
+    /// When the file can't be written, or it was closed before.
+    pub async fn close(&self) -> Result<(), Failure> {
+        self.readers.close().await;
+        self.writer.close().await
+    }
 }
 
 impl Store for ControlStore {

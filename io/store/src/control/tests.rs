@@ -385,3 +385,17 @@ async fn a_profile_that_is_needed_stays() {
     store.commit(remove(1)).await.unwrap();
     assert_eq!(store.profile(TENANT, "lamp").await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_and_takes_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    store.commit(commit(vec![Change::AddDevice(Box::new(device(1, "a")))])).await.unwrap();
+    store.close().await.unwrap();
+    let refused = store.commit(commit(vec![])).await.unwrap_err();
+    assert_eq!(refused.fault, hedgerow_base::Fault::Unavailable);
+    let log = directory.path().join("hub.db-wal");
+    assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
+    let again = open(&directory).await;
+    assert!(again.device(TENANT, key(1).id).await.unwrap().is_some());
+}

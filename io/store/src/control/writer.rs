@@ -17,6 +17,7 @@ type Answer = oneshot::Sender<Result<(), Failure>>;
 enum Job {
     Commit(Box<Commit>, Answer),
     Number(&'static str, oneshot::Sender<Result<u64, Failure>>),
+    Close(Answer),
 }
 
 /// The one that writes. What waits lands in one transaction, each commit in a savepoint of its own, so
@@ -46,6 +47,13 @@ impl Writer {
     pub(super) async fn next_number(&self, counter: &'static str) -> Result<u64, Failure> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Number(counter, answer))?;
+        answered.await.map_err(|_| stopping())?
+    }
+
+    /// Writes what waits, puts everything into the one file, and writes no more.
+    pub(super) async fn close(&self) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Close(answer))?;
         answered.await.map_err(|_| stopping())?
     }
 
@@ -81,6 +89,15 @@ impl Pen {
         Ok(self.connection.insert(connection))
     }
 
+    async fn put_away(&mut self) -> Result<(), Failure> {
+        let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+        checkpoint.execute(self.take().await?).await.map_err(failure)?;
+        match self.connection.take() {
+            Some(connection) => connection.close().await.map_err(failure),
+            None => Ok(()),
+        }
+    }
+
     async fn drop_it(&mut self) {
         if let Some(connection) = self.connection.take() {
             let _ = connection.close_hard().await;
@@ -92,7 +109,7 @@ async fn run(mut pen: Pen, notary: Arc<dyn Notary>, mut waiting: mpsc::Receiver<
     let mut logs = Logs::new();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let mut commits = Vec::with_capacity(batch.len());
+        let (mut commits, mut closing) = (Vec::with_capacity(batch.len()), None);
         for job in batch.drain(..) {
             match job {
                 Job::Commit(commit, answer) => commits.push((commit, answer)),
@@ -100,10 +117,15 @@ async fn run(mut pen: Pen, notary: Arc<dyn Notary>, mut waiting: mpsc::Receiver<
                     let number = next_number(&mut pen, counter).await;
                     let _ = answer.send(number);
                 }
+                Job::Close(answer) => closing = Some(answer),
             }
         }
         if !commits.is_empty() {
             write(&mut pen, notary.as_ref(), &mut logs, commits).await;
+        }
+        if let Some(answer) = closing {
+            let _ = answer.send(pen.put_away().await);
+            return;
         }
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_policy::Peer;
-use hedgerow_wire::{Durability, Gate, Message, Outcome, Published, Refusal, Ticket, Verdict};
+use hedgerow_wire::{
+    Durability, Gate, Message, Outcome, Published, Refusal, SessionChange, StoredSessions, Ticket,
+    Verdict,
+};
 
 /// A gate whose journal and standing the test moves by hand. Topics that begin with `denied/`, `full/`
 /// and `later/` are refused, refused for now, and pending; `cut/` may not be subscribed once narrowed.
@@ -26,6 +29,28 @@ struct Shared {
     log: Mutex<Vec<String>>,
     verdict: Mutex<Option<Verdict>>,
     refusal: Mutex<Option<Refusal>>,
+    disk: Mutex<Disk>,
+}
+
+/// Where sessions are kept: what was committed, and what waits for it.
+#[derive(Default)]
+struct Disk {
+    keeps: bool,
+    holds_back: bool,
+    is_full: bool,
+    kept: StoredSessions,
+    waiting: Vec<(u64, SessionChange)>,
+    last: u64,
+    decided: u64,
+}
+
+impl Disk {
+    fn commit(&mut self) {
+        for (_, change) in self.waiting.drain(..) {
+            self.kept.apply(&change);
+        }
+        self.decided = self.last;
+    }
 }
 
 #[derive(Default)]
@@ -52,6 +77,40 @@ impl TestGate {
 
     fn wake(&self) {
         self.0.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
+    }
+
+    /// A gate that keeps sessions.
+    pub(crate) fn keeping() -> Self {
+        let gate = Self::default();
+        gate.0.disk.lock().unwrap().keeps = true;
+        gate
+    }
+
+    /// A gate with what a power cut at this moment leaves on the disk of this one.
+    pub(crate) fn after_power_cut(&self) -> Self {
+        let gate = Self::keeping();
+        gate.0.disk.lock().unwrap().kept = self.disk();
+        gate
+    }
+
+    /// From now on nothing of sessions is committed but by [`Self::commit_sessions`].
+    pub(crate) fn hold_sessions_back(&self) {
+        self.0.disk.lock().unwrap().holds_back = true;
+    }
+
+    pub(crate) fn commit_sessions(&self) {
+        self.0.disk.lock().unwrap().commit();
+        self.wake();
+    }
+
+    /// From now on changes of sessions are refused.
+    pub(crate) fn fill_the_disk(&self) {
+        self.0.disk.lock().unwrap().is_full = true;
+    }
+
+    /// What a power cut at this moment leaves.
+    pub(crate) fn disk(&self) -> StoredSessions {
+        self.0.disk.lock().unwrap().kept.clone()
     }
 
     /// Messages that were handed to the journal.
@@ -141,5 +200,34 @@ impl Gate for TestGate {
 
     fn wake_on_next(&self, waker: &Waker) {
         self.0.wakers.lock().unwrap().push(waker.clone());
+    }
+
+    fn keeps_sessions(&self) -> bool {
+        self.0.disk.lock().unwrap().keeps
+    }
+
+    fn keep(&self, changes: Vec<SessionChange>) -> Result<Ticket, Refusal> {
+        let disk = &mut *self.0.disk.lock().unwrap();
+        if disk.is_full {
+            return Err(refusal(Fault::Unavailable));
+        }
+        disk.last += 1;
+        disk.waiting.extend(changes.into_iter().map(|change| (disk.last, change)));
+        if !disk.holds_back {
+            disk.commit();
+        }
+        Ok(Ticket(disk.last))
+    }
+
+    fn kept_up_to(&self) -> u64 {
+        let disk = self.0.disk.lock().unwrap();
+        if disk.keeps { disk.decided } else { u64::MAX }
+    }
+
+    fn kept(&self, ticket: Ticket) -> Durability {
+        match self.0.disk.lock().unwrap().decided >= ticket.0 {
+            true => Durability::Stored,
+            false => Durability::Waiting,
+        }
     }
 }

@@ -4,6 +4,7 @@
 mod delivery;
 mod faults;
 mod gate;
+mod kept;
 mod peer;
 mod sessions;
 mod shards;

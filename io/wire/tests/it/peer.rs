@@ -25,8 +25,12 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(settings: Settings) -> Self {
-        let gate = TestGate::default();
-        let wire = Wire::start(gate.clone(), settings).unwrap();
+        Self::with(TestGate::default(), settings)
+    }
+
+    /// A hub that begins with what is on the gate's disk.
+    pub(crate) fn with(gate: TestGate, settings: Settings) -> Self {
+        let wire = Wire::start_with(gate.clone(), settings, gate.disk()).unwrap();
         let tester = Witness::of_a_proof().loopback_tester();
         let address = wire.listen_insecure(([127, 0, 0, 1], 0).into(), tester).unwrap();
         Self { gate, wire, address }

@@ -3,7 +3,7 @@ use core::num::NonZeroU32;
 
 use hedgerow_base::{Fault, Timestamp};
 
-use super::{Aliased, Closed, Event, Phase, Server};
+use super::{Aliased, Closed, Event, Later, Phase, Server};
 use crate::{
     Ack, Disconnect, Error, Frame, Packet, PacketId, PacketKind, Properties, PropertyId, Publish,
     QoS, ReasonCode, SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe, Version,
@@ -13,16 +13,17 @@ use crate::{
     topic,
 };
 
-/// A message from the client whose PUBACK or PUBREC has not left.
+/// An answer that has not left.
 #[derive(Debug)]
-pub(super) struct Pending {
-    id: PacketId,
-    qos: QoS,
-    state: State,
+pub(super) enum Pending {
+    /// PUBACK or PUBREC.
+    Message { id: PacketId, qos: QoS, state: State },
+    /// Something else, when this ticket is stored.
+    Other(Later, u64),
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     /// Waits for this ticket.
     Ticket(u64),
     /// Waits only for its turn.
@@ -110,7 +111,7 @@ impl Server {
     /// A message of QoS 2 that was taken and not released comes again.
     fn repeated(&mut self, id: PacketId, receipt: Receipt, out: &mut Vec<u8>) -> Event<'static> {
         match receipt {
-            _ if self.pending.iter().any(|waiting| waiting.id == id) => Event::Nothing,
+            _ if self.is_pending(id) => Event::Nothing,
             Receipt::Kept => {
                 self.acknowledge((id, QoS::ExactlyOnce), ReasonCode::SUCCESS, None, out);
                 Event::Nothing
@@ -120,6 +121,14 @@ impl Server {
                 Event::Repeated
             }
         }
+    }
+
+    /// Whether the PUBREC of a message has not left.
+    fn is_pending(&self, asked: PacketId) -> bool {
+        self.pending.iter().any(|waiting| match waiting {
+            Pending::Message { id, qos, .. } => *id == asked && *qos == QoS::ExactlyOnce,
+            Pending::Other(..) => false,
+        })
     }
 
     #[cold]
@@ -172,6 +181,10 @@ impl Server {
                 Event::Unsubscribe(unsubscribe)
             }
             Packet::Disconnect(disconnect) => self.disconnect(&disconnect, out),
+            Packet::PubRel(ack) if self.session.kept_as().is_some() => {
+                self.session.release(ack.id);
+                Event::Released(ack.id)
+            }
             Packet::PubRel(ack) => {
                 let reason = match self.session.release(ack.id) {
                     true => ReasonCode::SUCCESS,
@@ -207,7 +220,12 @@ impl Server {
 
     fn recorded(&mut self, ack: &Ack<'_>, out: &mut Vec<u8>) -> Event<'static> {
         match self.session.record(ack.id, ack.reason) {
-            Recorded::Release => Self::put_bytes(&pubrel(ack.id), out),
+            Recorded::Release(order) if self.session.kept_as().is_some() => {
+                return Event::Recorded(ack.id, order);
+            }
+            // The first one waits for its ticket.
+            Recorded::Again if self.is_release_pending(ack.id) => {}
+            Recorded::Release(_) | Recorded::Again => Self::put_bytes(&pubrel(ack.id), out),
             Recorded::Refused => return Event::Acknowledged,
             Recorded::Unknown if ack.reason.is_failure() => {}
             Recorded::Unknown => {
@@ -216,6 +234,11 @@ impl Server {
             }
         }
         Event::Nothing
+    }
+
+    fn is_release_pending(&self, id: PacketId) -> bool {
+        let is_it = |waiting: &Pending| matches!(waiting, Pending::Other(Later::PubRel(waiting), _) if *waiting == id);
+        self.pending.iter().any(is_it)
     }
 
     fn check_subscribe<'a>(&mut self, subscribe: Subscribe<'a>, out: &mut Vec<u8>) -> Event<'a> {
@@ -338,7 +361,12 @@ impl Server {
 
     fn wait(&mut self, (id, qos): (PacketId, QoS), state: State) {
         self.pending_once += usize::from(qos != QoS::ExactlyOnce);
-        self.pending.push_back(Pending { id, qos, state });
+        self.pending.push_back(Pending::Message { id, qos, state });
+    }
+
+    /// Says something when this ticket is stored, after everything that waits already.
+    pub fn answer_later(&mut self, answer: Later, ticket: u64) {
+        self.pending.push_back(Pending::Other(answer, ticket));
     }
 
     /// Whether the client learns that a message was not taken; 3.1.1 has no word for it.
@@ -346,11 +374,12 @@ impl Server {
         reason.is_failure() && self.version == Version::V5
     }
 
-    /// The tickets that are waited for will not be stored, and the client can't be told (3.1.1): what it
-    /// sends again is new.
+    /// The tickets that are waited for will not be stored, and the client can't be told: what it sends
+    /// again is new.
     pub fn forget_tickets(&mut self) {
-        for Pending { id, qos, state } in self.pending.drain(..) {
-            if qos == QoS::ExactlyOnce && matches!(state, State::Ticket(_)) {
+        for pending in self.pending.drain(..) {
+            if let Pending::Message { id, qos: QoS::ExactlyOnce, state: State::Ticket(_) } = pending
+            {
                 self.session.release(id);
             }
         }
@@ -364,33 +393,56 @@ impl Server {
     }
 
     /// Sends the answers that are due, in order, up to the first whose ticket `outcome` does not know yet.
+    /// `false` when something that has no word for failure failed: the connection has to end.
     pub fn settle(
         &mut self,
         mut outcome: impl FnMut(u64) -> Option<ReasonCode>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> bool {
         while let Some(first) = self.pending.front() {
-            let known = match &first.state {
-                State::Ticket(ticket) => outcome(*ticket),
-                State::Decided(reason, _) => Some(*reason),
+            let known = match first {
+                Pending::Message { state: State::Ticket(ticket), .. }
+                | Pending::Other(_, ticket) => outcome(*ticket),
+                Pending::Message { state: State::Decided(reason, _), .. } => Some(*reason),
             };
-            let Some(reason) = known else { return };
-            let Some(Pending { id, qos, state }) = self.pending.pop_front() else { return };
-            self.pending_once -= usize::from(qos != QoS::ExactlyOnce);
-            let text = match state {
-                State::Decided(_, text) => text,
-                State::Ticket(_) if qos == QoS::ExactlyOnce => {
-                    if self.is_turned_away(reason) {
-                        self.session.release(id);
-                    } else {
-                        self.session.take_receipt(id, Receipt::Kept);
-                    }
-                    None
+            let Some(reason) = known else { return true };
+            match self.pending.pop_front() {
+                Some(Pending::Message { id, qos, state }) => {
+                    self.settle_message((id, qos), state, reason, out);
                 }
-                State::Ticket(_) => None,
-            };
-            self.answer((id, qos), reason, text.as_deref(), out);
+                Some(Pending::Other(..)) if reason.is_failure() => return false,
+                Some(Pending::Other(Later::PubRel(id), _)) => Self::put_bytes(&pubrel(id), out),
+                Some(Pending::Other(Later::PubComp(id), _)) => {
+                    self.put(Packet::PubComp(Ack::success(id)), out);
+                }
+                Some(Pending::Other(Later::Bytes(bytes), _)) => Self::put_bytes(&bytes, out),
+                None => {}
+            }
         }
+        true
+    }
+
+    fn settle_message(
+        &mut self,
+        (id, qos): (PacketId, QoS),
+        state: State,
+        reason: ReasonCode,
+        out: &mut Vec<u8>,
+    ) {
+        self.pending_once -= usize::from(qos != QoS::ExactlyOnce);
+        let text = match state {
+            State::Decided(_, text) => text,
+            State::Ticket(_) if qos == QoS::ExactlyOnce => {
+                if self.is_turned_away(reason) {
+                    self.session.release(id);
+                } else {
+                    self.session.take_receipt(id, Receipt::Kept);
+                }
+                None
+            }
+            State::Ticket(_) => None,
+        };
+        self.answer((id, qos), reason, text.as_deref(), out);
     }
 
     fn answer(

@@ -27,7 +27,7 @@ use incoming::Pending;
 pub use outgoing::Delivery;
 
 use crate::{
-    Connect, Properties, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version,
+    Connect, PacketId, Properties, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version,
     delivery::Aliases, limits,
 };
 
@@ -92,12 +92,29 @@ pub enum Event<'a> {
     Refused(&'static str),
     /// The client acknowledged: call [`Server::send`].
     Acknowledged,
+    /// Of a session that is kept: the client released a message of QoS 2. Answer it with
+    /// [`Server::answer_later`] and [`Later::PubComp`].
+    Released(PacketId),
+    /// Of a session that is kept: the client has the message of QoS 2 with this order number. Answer it
+    /// with [`Server::answer_later`] and [`Later::PubRel`].
+    Recorded(PacketId, u64),
     /// To be answered by [`Server::subscribe`].
     Subscribe(Subscribe<'a>),
     /// To be answered by [`Server::unsubscribe`].
     Unsubscribe(Unsubscribe<'a>),
     /// It is over: write what is left to write, and close.
     Closed(Closed),
+}
+
+/// What is said when a ticket is stored, and never when it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// A message of QoS 2 that goes to the client is released.
+    PubRel(PacketId),
+    /// A message of QoS 2 that came from it is complete.
+    PubComp(PacketId),
+    /// Whole packets: SUBACK, UNSUBACK.
+    Bytes(Box<[u8]>),
 }
 
 /// A message that came with a topic alias.
@@ -232,6 +249,12 @@ impl Server {
     #[must_use]
     pub const fn is_clean_start(&self) -> bool {
         self.clean_start
+    }
+
+    /// Seconds that the session outlives the connection.
+    #[must_use]
+    pub const fn session_expiry_s(&self) -> u32 {
+        self.session_expiry_s
     }
 
     /// The session as it stands.

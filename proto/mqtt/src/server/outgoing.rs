@@ -8,8 +8,8 @@ use crate::{DeliveryOptions, Kept, Publish, delivery::Envelope, session::Allowan
 /// What became of a message for the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is in the session, and sent or waiting for its turn.
-    Kept,
+    /// It is in the session, at this place, and sent or waiting for its turn.
+    Kept(u64),
     /// The session's queue is full.
     QueueFull,
 }
@@ -68,17 +68,22 @@ impl Server {
     /// Puts a message of QoS 1 or 2 into the session; [`Server::send`] sends it.
     pub fn deliver(&mut self, message: &Kept, options: &DeliveryOptions) -> Delivery {
         let (messages, bytes) = (self.settings.queue_messages_max, self.settings.queue_bytes_max);
-        if self.session.enqueue(message, options, messages, bytes) {
-            Delivery::Kept
-        } else {
-            Delivery::QueueFull
+        match self.session.enqueue(message, options, messages, bytes) {
+            Some(order) => Delivery::Kept(order),
+            None => Delivery::QueueFull,
         }
     }
 
     /// Sends messages of the session while the client's window is open and `out` holds less than
     /// `out_bytes_max`; gives the number dropped because they had expired or are too large for the
-    /// client.
-    pub fn send(&mut self, now: Timestamp, out_bytes_max: usize, out: &mut Vec<u8>) -> usize {
+    /// client. Tickets up to `stored` are stored: a message of QoS 2 with a later one waits.
+    pub fn send(
+        &mut self,
+        now: Timestamp,
+        out_bytes_max: usize,
+        stored: u64,
+        out: &mut Vec<u8>,
+    ) -> usize {
         if self.phase != Phase::Open {
             return 0;
         }
@@ -87,8 +92,15 @@ impl Server {
             window: self.window,
             packet_bytes: self.packet_bytes,
             out_bytes: out_bytes_max,
+            stored,
         };
         self.session.send(allowance, &mut self.given, now, out)
+    }
+
+    /// Whether the next message waits until its ticket is stored.
+    #[must_use]
+    pub fn is_waiting(&self, stored: u64) -> bool {
+        self.phase == Phase::Open && self.session.is_waiting(stored)
     }
 
     /// Whether [`Server::send`] had more to send, had `out` had room.

@@ -172,7 +172,8 @@ fn messages_that_expire_while_they_wait_are_not_sent() {
         let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
         let kept = hedgerow_mqtt::Kept::new(&expiring, pair.now);
         pair.server.deliver(&kept, &hedgerow_mqtt::DeliveryOptions::of(QoS::AtLeastOnce));
-        let dropped = pair.server.send(pair.now.plus_ms(wait_ms), usize::MAX, &mut pair.down);
+        let dropped =
+            pair.server.send(pair.now.plus_ms(wait_ms), usize::MAX, u64::MAX, &mut pair.down);
         let Some(left) = left else {
             assert_eq!((dropped, pair.down.len(), pair.server.session().queued_bytes()), (1, 0, 0));
             continue;

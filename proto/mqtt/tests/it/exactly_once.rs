@@ -1,7 +1,7 @@
 //! QoS 2 on both ways, across connections; and topic aliases.
 
 use hedgerow_mqtt::{
-    Connect, DeliveryOptions, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS,
+    Connect, DeliveryOptions, Later, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS,
     ReasonCode, Settings, Value, Version, limits,
 };
 
@@ -141,14 +141,14 @@ fn a_message_for_the_client_goes_on_from_where_the_connection_broke() {
         let first = said(&mut pair);
         assert_eq!(first[0], 0x34);
         again(&mut pair);
-        pair.server.send(pair.now, usize::MAX, &mut pair.down);
+        pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
         hear(&mut pair, b"\x50\x02\x00\x01");
         assert_eq!(said(&mut pair), b"\x62\x02\x00\x01");
         again(&mut pair);
         // The client has the message: only the release comes again, at the next turn of the driver.
         let mut down = vec![];
         pair.server.session_mut();
-        pair.server.send(pair.now, usize::MAX, &mut down);
+        pair.server.send(pair.now, usize::MAX, u64::MAX, &mut down);
         assert!(down.is_empty(), "it left with the CONNACK");
         hear(&mut pair, b"\x50\x02\x00\x01");
         assert_eq!(said(&mut pair), b"\x62\x02\x00\x01", "asked again, it is said again");
@@ -221,4 +221,36 @@ fn a_message_carries_the_identifiers_and_the_flag_of_its_subscriptions() {
     let options = DeliveryOptions { qos: QoS::AtLeastOnce, retain: true, identifiers };
     pair.deliver_as(&message("t", QoS::AtLeastOnce), &options);
     assert_eq!(said(&mut pair), b"\x33\x0c\x00\x01t\x00\x01\x05\x0b\x01\x0b\xac\x02x");
+}
+
+#[test]
+fn in_a_session_that_is_kept_promises_wait_for_the_disk() {
+    let mut pair = lasting(Version::V5);
+    pair.server.session_mut().keep_as(Some(1));
+    hear(&mut pair, &publish(Version::V5, 7, false));
+    said(&mut pair);
+    assert_eq!(hear(&mut pair, b"\x62\x02\x00\x07"), ["released 7"]);
+    assert!(said(&mut pair).is_empty(), "PUBCOMP waits");
+    pair.server.answer_later(Later::PubComp(hedgerow_mqtt::PacketId::new(7).unwrap()), 5);
+    let kept = hedgerow_mqtt::Kept::new(&message("t", TWICE), pair.now);
+    pair.server.deliver(&kept, &DeliveryOptions::of(TWICE));
+    pair.server.session_mut().wait_for(0, 6);
+    pair.server.send(pair.now, usize::MAX, 5, &mut pair.down);
+    assert!(said(&mut pair).is_empty() && pair.server.is_waiting(5), "the message waits");
+    assert!(
+        pair.server.settle(|ticket| (ticket <= 5).then_some(ReasonCode::SUCCESS), &mut pair.down)
+    );
+    pair.server.send(pair.now, usize::MAX, 6, &mut pair.down);
+    assert_eq!(said(&mut pair)[..5], *b"\x70\x02\x00\x07\x34");
+    assert_eq!(hear(&mut pair, b"\x50\x02\x00\x01"), ["recorded 1 0"]);
+    assert!(said(&mut pair).is_empty(), "PUBREL waits");
+    pair.server.answer_later(Later::PubRel(hedgerow_mqtt::PacketId::MIN), 8);
+    assert!(hear(&mut pair, b"\x50\x02\x00\x01").is_empty(), "asked again, it still does");
+    assert!(pair.server.settle(|_| Some(ReasonCode::SUCCESS), &mut pair.down));
+    assert_eq!(said(&mut pair), b"\x62\x02\x00\x01");
+    hear(&mut pair, b"\x70\x02\x00\x01");
+    assert_eq!(pair.server.session_mut().take_done(), [0]);
+    pair.server.answer_later(Later::Bytes(b"?".as_slice().into()), 9);
+    assert!(!pair.server.settle(|_| Some(ReasonCode::UNSPECIFIED), &mut pair.down));
+    assert!(said(&mut pair).is_empty(), "what failed is never said");
 }

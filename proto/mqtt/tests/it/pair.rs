@@ -123,7 +123,7 @@ impl Pair {
         match event {
             Event::Connect(_) => {
                 server.accept(self.kept.take(), None, down);
-                server.send(*now, usize::MAX, down);
+                server.send(*now, usize::MAX, u64::MAX, down);
             }
             Event::Publish(publish) => {
                 log.push(format!("publish {} {:?} dup={}", publish.topic, publish.id, publish.dup));
@@ -152,7 +152,7 @@ impl Pair {
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), down),
             Event::Acknowledged => {
                 log.push("acknowledged".into());
-                server.send(*now, usize::MAX, down);
+                server.send(*now, usize::MAX, u64::MAX, down);
             }
             Event::Closed(closed) => self.closed = Some(closed),
             Event::Refused(why) => log.push(format!("refused {why}")),
@@ -162,6 +162,8 @@ impl Pair {
                 log.push(format!("aliased {} {bytes:02x?}", message.topic));
             }
             Event::Repeated => log.push("repeated".into()),
+            Event::Released(id) => log.push(format!("released {id}")),
+            Event::Recorded(id, order) => log.push(format!("recorded {id} {order}")),
             Event::Nothing => {}
         }
     }
@@ -178,7 +180,7 @@ impl Pair {
 
     pub(crate) fn deliver_as(&mut self, publish: &Publish<'_>, options: &DeliveryOptions) {
         self.server.deliver(&Kept::new(publish, self.now), options);
-        self.server.send(self.now, usize::MAX, &mut self.down);
+        self.server.send(self.now, usize::MAX, u64::MAX, &mut self.down);
     }
 
     pub(crate) fn answer(&mut self, mut bytes: &[u8], log: &mut Log) {

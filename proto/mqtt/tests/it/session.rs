@@ -41,7 +41,7 @@ fn messages_wait_for_a_client_that_is_away() {
     let mut pair = Pair::open(Settings::default(), &lasting);
     let (mut session, seconds) = pair.server.take_session().unwrap();
     assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
-    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, 1, 100));
+    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, 1, 100).is_some());
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
     pair.kept = Some(session);
     let log = pair.dial(&lasting);
@@ -95,7 +95,7 @@ fn the_window_of_the_client_is_kept_and_refilled() {
     for _ in 0..5 {
         pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
     }
-    pair.server.send(pair.now, usize::MAX, &mut pair.down);
+    pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
     let one = 3 + 1 + 2 + 1 + 1 + 1;
     assert_eq!(pair.down.len(), 2 * one, "two in flight");
     let log = pair.exchange();
@@ -110,12 +110,12 @@ fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
     let mut pair = Pair::open(settings, &connect(Version::V5, true));
     let two_bytes = Kept::new(&message("t", QOS_1), pair.now);
     for _ in 0..3 {
-        assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::Kept);
+        assert!(matches!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::Kept(_)));
     }
     assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "a fourth message");
     let mut pair = Pair::open(settings, &connect(Version::V5, true));
     let nine = Kept::new(&Publish { payload: b"12345678", ..message("t", QOS_1) }, pair.now);
-    assert_eq!(pair.server.deliver(&nine, &PLAIN), Delivery::Kept);
+    assert!(matches!(pair.server.deliver(&nine, &PLAIN), Delivery::Kept(_)));
     assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "an eleventh byte");
 }
 
@@ -142,10 +142,10 @@ fn a_full_out_buffer_holds_messages_back_without_losing_them() {
     for _ in 0..4 {
         pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
     }
-    pair.server.send(pair.now, 10, &mut pair.down);
+    pair.server.send(pair.now, 10, u64::MAX, &mut pair.down);
     assert!(pair.server.has_more() && pair.down.len() < 20);
     pair.exchange();
-    pair.server.send(pair.now, usize::MAX, &mut pair.down);
+    pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
     pair.exchange();
     assert_eq!(pair.server.session().queued(), 0);
 }
@@ -162,6 +162,71 @@ fn messages_no_longer_wanted_leave_the_queue_and_the_rest_goes_on() {
     assert_eq!(pair.server.session_mut().retain(|topic| topic == "yes"), 3);
     let log = pair.exchange();
     assert_eq!(log.iter().filter(|line| *line == "acknowledged").count(), 3, "{log:?}");
-    assert!(log.contains(&"message yes 5 dup=false".into()), "{log:?}");
+    assert!(log.contains(&"message yes 6 dup=false".into()), "{log:?}");
     assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+}
+
+#[test]
+fn what_was_kept_comes_back_as_it_was() {
+    let mut buffer = [0; 16];
+    let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Publish));
+    writer.push(PropertyId::MESSAGE_EXPIRY_INTERVAL, Value::Word(10)).unwrap();
+    writer.push(PropertyId::USER_PROPERTY, Value::Pair("k", "v")).unwrap();
+    let now = hedgerow_base::Timestamp::from_secs(1_000_000);
+    let full = Publish { properties: writer.finish().unwrap(), ..message("a/b", QOS_1) };
+    for message in [full, message("t", QOS_1), Publish { payload: b"", ..message("t", QOS_1) }] {
+        let kept = Kept::new(&message, now);
+        let bytes = kept.to_bytes();
+        let again = Kept::from_bytes(&bytes).unwrap();
+        assert_eq!((again.message(), again.to_bytes()), (kept.message(), bytes.clone()));
+        assert_eq!(again.is_expired(now.plus_ms(10_000)), kept.is_expired(now.plus_ms(10_000)));
+        for cut in 0..16 + message.topic.len() {
+            assert!(Kept::from_bytes(&bytes[..cut]).is_none(), "{cut}");
+        }
+    }
+    for options in
+        [PLAIN, DeliveryOptions { identifiers: Some([1, 2].into()), retain: true, ..PLAIN }]
+    {
+        assert_eq!(DeliveryOptions::from_bytes(&options.to_bytes()), Some(options));
+    }
+    assert_eq!(DeliveryOptions::from_bytes(&[3]), None);
+    let options = SubscriptionOptions {
+        no_local: true,
+        identifier: std::num::NonZeroU32::new(7),
+        ..SubscriptionOptions::of(QOS_1)
+    };
+    assert_eq!(SubscriptionOptions::from_bytes(&options.to_bytes()), Some(options));
+    assert_eq!(SubscriptionOptions::from_bytes(&options.to_bytes()[..4]), None);
+}
+
+#[test]
+fn a_session_put_back_goes_on_with_its_identifiers() {
+    let lasting = connect(Version::V311, false);
+    let mut pair = Pair::open(Settings::default(), &lasting);
+    let mut session = hedgerow_mqtt::Session::new();
+    let kept = Kept::new(&message("t", QOS_1), pair.now);
+    let twice = DeliveryOptions::of(QoS::ExactlyOnce);
+    session.restore(65_534, Some(kept.clone()), PLAIN);
+    session.restore(65_536, None, twice);
+    session.restore(65_536, Some(kept.clone()), PLAIN);
+    session.restore(65_537, Some(kept.clone()), PLAIN);
+    assert_eq!(session.enqueue(&kept, &PLAIN, 100, 1000), Some(65_538));
+    pair.server.take_session();
+    pair.kept = Some(session);
+    pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
+    let mut up = vec![];
+    hedgerow_mqtt::Packet::Connect(lasting).encode(Version::V311, &mut up).unwrap();
+    pair.serve(&up, &mut vec![]);
+    // CONNACK, 65535 with DUP, PUBREL 2, 3 with DUP, 4 without.
+    assert_eq!(
+        pair.down,
+        b"\x20\x02\x01\x00\x3a\x06\x00\x01t\xff\xffx\x62\x02\x00\x02\
+          \x3a\x06\x00\x01t\x00\x03x\x32\x06\x00\x01t\x00\x04x"
+    );
+    let mut log = vec![];
+    for ack in [b"\x40\x02\xff\xff", b"\x70\x02\x00\x02", b"\x40\x02\x00\x03", b"\x40\x02\x00\x04"]
+    {
+        pair.serve(ack, &mut log);
+    }
+    assert_eq!((log.len(), pair.server.session().queued()), (4, 0));
 }
