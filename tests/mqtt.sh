@@ -111,6 +111,19 @@ holds
 "$node" "$top/tests/mqtt/client.mjs" || fails "npm's mqtt"
 holds
 
+# A device's certificate is the device, whatever is said beside it.
+device -t "things/$ID/properties/load1" -m 1 -u token -P wrong || fails "a device was judged by its password"
+refused 'RC:135|not authori[sz]ed' device -t lab/x -m 1 -d -u token -P "$SECRET"
+holds
+
+# The hub knows the token after a restart.
+kill "$HUB_PID"
+wait "$HUB_PID" || true
+start_hub
+say -V 5 -q 1 -t lab/again -m 1 || fails "the token does not work after a restart"
+refused 'RC:135|not authori[sz]ed' say -V 5 -q 1 -d -t elsewhere -m 1
+holds
+
 # The grants are shown, and removing the token ends its session within a second.
 listed=$(hedgerow token list --json)
 grep -qF 'subscribe things/+/properties/#' <<<"$listed" || fails "no grants in the list: $listed"

@@ -4,6 +4,7 @@
 mod delivery;
 mod faults;
 mod gate;
+mod grants;
 mod kept;
 mod peer;
 mod sessions;
