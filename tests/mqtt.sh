@@ -148,7 +148,9 @@ kill $EARS 2>/dev/null || true
 grep -qE 'DISCONNECT|disconnect|Error' heard || fails "the session outlived its token: $(cat heard)"
 holds
 
-ends=$(field "$(api GET /status)" ends 2>/dev/null || api GET /status)
-grep -q 'wrong-token' <<<"$ends" || fails "wrong tokens were not counted: $ends"
+status=$(api GET /status)
+grep -q 'wrong-token' <<<"$status" || fails "wrong tokens were not counted: $status"
+audit=$(api GET '/audit?action=token.mqtt')
+grep -q 'elsewhere' <<<"$audit" || fails "the first refusal was not recorded: $audit"
 holds
 echo "$passed passed, 0 failed"

@@ -1,11 +1,14 @@
 //! Tokens: how programs sign in.
 
 use hedgerow_base::{Fault, TenantId, Timestamp};
-use hedgerow_policy::{Scopes, TopicGrant, TopicGrants};
+use hedgerow_policy::{
+    Scopes, TopicGrant, TopicGrants,
+    audit::{Effect, Entry},
+};
 use hedgerow_registry::check_name;
 
 use crate::{
-    Change, Control, Ctx, Event, Failure,
+    Change, Commit, Control, Ctx, Event, Failure,
     gate::{Effects, action},
     limits::{TOKEN_LIFE_MS_MAX, TOKENS_MAX},
 };
@@ -169,6 +172,30 @@ impl Control {
     pub async fn tokens(&self, ctx: &Ctx) -> Result<Vec<Token>, Failure> {
         let permit = self.permit::<ListTokens>(ctx).await?;
         self.store.tokens(permit.tenant()).await
+    }
+
+    /// The plane denied a program something for the first time: recorded.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn program_denied(
+        &self,
+        (tenant, token): (TenantId, i64),
+        at: Timestamp,
+        word: &'static str,
+        topic: &str,
+    ) -> Result<(), Failure> {
+        let entry = Entry {
+            at,
+            tenant,
+            actor: subject(token),
+            action: "token.mqtt",
+            subject: subject(token),
+            effect: Effect::Denied,
+            detail: vec![("why", word.to_owned()), ("topic", topic.to_owned())],
+        };
+        let (changes, events) = (Vec::new(), Vec::new());
+        self.store.commit(Commit { now: at, changes, audit: vec![entry], events }).await
     }
 
     /// The token of a hash, when it still works.

@@ -10,7 +10,9 @@ use hedgerow_base::{Fault, Timestamp};
 use hedgerow_policy::{Application, GrantDenial, Scopes};
 
 use crate::{
-    Outcome, Plane, Refusal, Verdict, publish::is_under_things, tokens::TokenAdmission,
+    Outcome, Plane, Refusal, Verdict,
+    publish::is_under_things,
+    tokens::{Program, TokenAdmission},
     watch::device_of,
 };
 
@@ -34,27 +36,23 @@ impl Plane {
         &self,
         application: &Application,
         now: Timestamp,
-    ) -> Result<Arc<TokenAdmission>, Refusal> {
-        let token = self.directory().tokens.find(application.tenant, application.token);
-        token.filter(|token| !token.is_expired(now)).ok_or(UNKNOWN)
+    ) -> Result<Arc<Program>, Refusal> {
+        let known = self.directory().tokens.find(application.tenant, application.token);
+        known.filter(|known| !known.token.is_expired(now)).ok_or(UNKNOWN)
     }
 
     /// A token never changes, so a session goes on as it was or ends.
     /// What is left of one that ends, like its will, has no rights.
-    pub(crate) fn rejudge_application(
-        &self,
-        held: &mut Arc<TokenAdmission>,
-        now: Timestamp,
-    ) -> Verdict {
-        let known = self.directory().tokens.find(held.tenant, held.token);
-        if known.is_some_and(|known| known.hash == held.hash && !known.is_expired(now)) {
+    pub(crate) fn rejudge_application(&self, held: &mut Arc<Program>, now: Timestamp) -> Verdict {
+        let token = &held.token;
+        let known = self.directory().tokens.find(token.tenant, token.token);
+        let is_same = |known: &TokenAdmission| known.hash == token.hash && !known.is_expired(now);
+        if known.is_some_and(|known| is_same(&known.token)) {
             return Verdict::Unchanged;
         }
-        *held = Arc::new(TokenAdmission {
-            scopes: Scopes::NONE,
-            grants: Arc::default(),
-            ..TokenAdmission::clone(held)
-        });
+        let (scopes, grants) = (Scopes::NONE, Arc::default());
+        let token = TokenAdmission { scopes, grants, ..token.clone() };
+        *held = Arc::new(Program { token, denied: Arc::clone(&held.denied) });
         Verdict::Ended(UNKNOWN)
     }
 

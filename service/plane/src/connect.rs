@@ -10,7 +10,7 @@ use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
 use hedgerow_policy::{CertificateId, DirectDevice, Peer, Standing};
 use hedgerow_telemetry::DeviceKey;
 
-use crate::{Plane, Refusal, directory::Entry, tokens::TokenAdmission};
+use crate::{Plane, Refusal, denials::Known, directory::Entry, tokens::Program};
 
 /// Whose session it is. Sessions are keyed by this and the client id, so that nobody can take another
 /// identity's session.
@@ -31,7 +31,7 @@ pub struct Admitted(pub(crate) Who);
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
     Device { entry: Arc<Entry>, certificate: CertificateId, expires: Timestamp },
-    Application(Arc<TokenAdmission>),
+    Application(Arc<Program>),
     LoopbackTester,
 }
 
@@ -54,7 +54,7 @@ impl Admitted {
             Who::Device { entry, .. } => {
                 Identity::Device(entry.admission.tenant, entry.admission.device)
             }
-            Who::Application(token) => Identity::Token(token.tenant, token.token),
+            Who::Application(program) => Identity::Token(program.token.tenant, program.token.token),
             Who::LoopbackTester => Identity::LoopbackTester,
         }
     }
@@ -64,7 +64,7 @@ impl Admitted {
     pub fn expires(&self) -> Option<Timestamp> {
         match &self.0 {
             Who::Device { expires, .. } => Some(*expires),
-            Who::Application(token) => token.expires,
+            Who::Application(program) => program.token.expires,
             Who::LoopbackTester => None,
         }
     }
@@ -107,17 +107,17 @@ impl Plane {
             return Ok(Admitted(Who::LoopbackTester));
         }
         if let Some(application) = peer.application() {
-            let token = self.token_of(application, now).inspect_err(|refusal| {
+            let program = self.token_of(application, now).inspect_err(|refusal| {
                 let identity = Identity::Token(application.tenant, application.token);
-                self.denials.note(identity, None, refusal.word, "");
+                self.denials.note(identity, Known::Nobody, refusal.word, "");
             })?;
-            return Ok(Admitted(Who::Application(token)));
+            return Ok(Admitted(Who::Application(program)));
         }
         let Some(device) = peer.device() else { return Err(NO_PERSON) };
         self.admit_device(device, now).inspect_err(|refusal| {
             let identity = Identity::Device(device.tenant, device.device);
             let entry = self.directory().find(device.tenant, device.device);
-            self.denials.note(identity, entry.as_deref(), refusal.word, "");
+            self.denials.note(identity, entry.as_deref().into(), refusal.word, "");
         })
     }
 
@@ -143,7 +143,7 @@ impl Plane {
     pub fn rejudge(&self, session: &mut Admitted, now: Timestamp) -> Verdict {
         let (entry, certificate, expires) = match &mut session.0 {
             Who::Device { entry, certificate, expires } => (entry, certificate, expires),
-            Who::Application(token) => return self.rejudge_application(token, now),
+            Who::Application(program) => return self.rejudge_application(program, now),
             Who::LoopbackTester => return Verdict::Unchanged,
         };
         if now >= *expires {
@@ -160,7 +160,9 @@ impl Plane {
             Some(current) if current.admission.incarnation != life => {
                 return Verdict::Ended(NOT_VALID);
             }
-            Some(_) | None => {}
+            // What is left of a session that ends, like its will, has the rights of now.
+            Some(current) => *entry = current,
+            None => {}
         }
         match self.admit_device(&shown, now) {
             Ok(admitted) => {

@@ -17,7 +17,8 @@ use hedgerow_policy::Channel;
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
-    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry,
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, denials::Known,
+    directory::Entry,
 };
 
 /// A message as it came from the wire.
@@ -70,7 +71,9 @@ impl Plane {
         let outcome = match &session.0 {
             Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
-            Who::Application(token) => self.publish_application(token, message.topic, now),
+            Who::Application(program) => {
+                self.publish_application(&program.token, message.topic, now)
+            }
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester => Ok(Outcome::Done),
         };
@@ -106,7 +109,8 @@ impl Plane {
             let identity = Identity::Device(admission.tenant, admission.device);
             for (reason, count) in refusals.iter() {
                 let word = reason.word();
-                self.denials.note_many(identity, Some(entry), word, count, message.topic);
+                let known = Known::Device(entry);
+                self.denials.note_many(identity, known, word, count, message.topic);
             }
             if batch.is_empty() {
                 return Ok(Outcome::Done);
@@ -137,11 +141,12 @@ impl Plane {
     }
 
     pub(crate) fn denied(&self, session: &Admitted, word: &'static str, topic: &str) {
-        let entry = match &session.0 {
-            Who::Device { entry, .. } => Some(&**entry),
-            Who::Application(_) | Who::LoopbackTester => None,
+        let known = match &session.0 {
+            Who::Device { entry, .. } => Known::Device(entry),
+            Who::Application(program) => Known::Program(program),
+            Who::LoopbackTester => Known::Nobody,
         };
-        self.denials.note(session.identity(), entry, word, topic);
+        self.denials.note(session.identity(), known, word, topic);
     }
 }
 

@@ -30,7 +30,7 @@ impl Plane {
                 let compiled = entry.compiled(self.readings());
                 compiled.grants.subscribe(filter).map_err(Refusal::from)
             }
-            Who::Application(token) => Self::subscribe_application(token, filter),
+            Who::Application(program) => Self::subscribe_application(&program.token, filter),
             Who::LoopbackTester if may_test(filter) => Ok(()),
             Who::LoopbackTester => Err(OUTSIDE),
         };
@@ -73,7 +73,7 @@ impl Plane {
             Who::Device { entry, .. } => {
                 entry.compiled(self.readings()).grants.receive(topic).is_ok()
             }
-            Who::Application(token) => self.may_application_receive(token, topic),
+            Who::Application(program) => self.may_application_receive(&program.token, topic),
             Who::LoopbackTester => !is_under_things(topic),
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -36,6 +36,14 @@ impl TokenAdmission {
     }
 }
 
+/// A token, with what is noted of its program.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) token: TokenAdmission,
+    /// One bit for each kind of denial that was noticed.
+    pub(crate) denied: Arc<AtomicU64>,
+}
+
 /// Known tokens, found by the hash of what was shown and by their number.
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -46,7 +54,7 @@ pub(crate) struct Tokens {
 
 #[derive(Debug, Default)]
 struct Known {
-    by_number: HashMap<(TenantId, i64), Arc<TokenAdmission>>,
+    by_number: HashMap<(TenantId, i64), Arc<Program>>,
     by_hash: HashMap<[u8; 32], (TenantId, i64)>,
 }
 
@@ -57,12 +65,12 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn find(&self, tenant: TenantId, token: i64) -> Option<Arc<TokenAdmission>> {
+    pub(crate) fn find(&self, tenant: TenantId, token: i64) -> Option<Arc<Program>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.by_number.get(&(tenant, token)).map(Arc::clone)
     }
 
-    fn of_hash(&self, hash: &[u8; 32]) -> Option<Arc<TokenAdmission>> {
+    fn of_hash(&self, hash: &[u8; 32]) -> Option<Arc<Program>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.by_number.get(known.by_hash.get(hash)?).map(Arc::clone)
     }
@@ -82,7 +90,7 @@ impl Tokens {
             return false;
         }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let later = known.by_number.values().filter_map(|token| token.expires);
+        let later = known.by_number.values().filter_map(|program| program.token.expires);
         let next = later.filter(|expires| now < *expires).min();
         self.next_expiry.store(next.map_or(i64::MAX, Timestamp::as_ms), Ordering::Release);
         true
@@ -92,12 +100,13 @@ impl Tokens {
 impl Known {
     fn put(&mut self, token: TokenAdmission) {
         let place = (token.tenant, token.token);
-        self.by_hash.insert(token.hash, place);
-        if let Some(old) = self.by_number.insert(place, Arc::new(token))
-            && self.by_number.get(&place).is_some_and(|new| new.hash != old.hash)
-        {
-            self.by_hash.remove(&old.hash);
+        let old = self.by_number.get(&place);
+        let denied = old.map(|old| Arc::clone(&old.denied)).unwrap_or_default();
+        if let Some(old) = old {
+            self.by_hash.remove(&old.token.hash);
         }
+        self.by_hash.insert(token.hash, place);
+        self.by_number.insert(place, Arc::new(Program { token, denied }));
     }
 }
 
@@ -118,7 +127,7 @@ impl Directory {
     pub fn remove_token(&self, tenant: TenantId, token: i64) {
         self.tokens.change(|known| {
             if let Some(old) = known.by_number.remove(&(tenant, token)) {
-                known.by_hash.remove(&old.hash);
+                known.by_hash.remove(&old.token.hash);
             }
         });
         self.changed();
@@ -127,7 +136,7 @@ impl Directory {
     /// The program whose secret has this SHA-256, while its token works.
     #[must_use]
     pub fn application(&self, hash: &[u8; 32], now: Timestamp) -> Option<Application> {
-        let token = self.tokens.of_hash(hash).filter(|token| !token.is_expired(now))?;
+        let token = &self.tokens.of_hash(hash).filter(|known| !known.token.is_expired(now))?.token;
         Some(Application { tenant: token.tenant, token: token.token, scopes: token.scopes })
     }
 

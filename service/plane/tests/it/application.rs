@@ -97,3 +97,16 @@ fn a_token_that_was_removed_or_has_expired_ends_its_sessions_and_lets_nobody_in(
     assert_eq!(house.refused(&ended, "lab/will", "gone"), "scope", "its will stays unsaid");
     assert!(!house.plane.may_receive(&ended, "lab/1"));
 }
+
+#[test]
+fn each_kind_of_denial_is_noticed_once_for_each_program() {
+    let house = house();
+    let session = house.program(FIRST, Scopes::NONE, &["publish lab/#", "publish things/#"]);
+    for _ in 0..3 {
+        assert_eq!(house.refused(&session, "elsewhere", "1"), "grant");
+        assert_eq!(house.refused(&session, "things/x", "1"), "not-yours");
+        assert_eq!(house.plane.subscribe(&session, "#").unwrap_err().word, "grant");
+    }
+    assert_eq!(house.log(), ["unknown grant elsewhere", "unknown not-yours things/x"]);
+    assert!(house.plane.denials().any(|count| count == ("grant", 6)));
+}
