@@ -269,6 +269,7 @@ fn runtime(counts: Arc<ShardCounts>) -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_io()
         .enable_time()
+        .event_interval(limits::TASKS_A_POLL)
         .on_thread_park(before_poll)
         .build_local(LocalOptions::default())
 }

@@ -75,6 +75,9 @@ pub const PACE_TRIES: u32 = 8;
 /// See [`PACE_TRIES`].
 pub const PACE_REST_US: u64 = 1_000_000;
 
+/// Tasks that a shard runs before it looks for new bytes in between.
+pub const TASKS_A_POLL: u32 = 1_024;
+
 /// Topics with a retained message; a message for one more is delivered and not retained.
 pub const RETAINED_MESSAGES_MAX: usize = 250_000;
 

@@ -3,6 +3,8 @@ use std::fmt;
 use hedgerow_base::Fault;
 use hedgerow_telemetry::TelemetryError;
 
+use crate::{cipher::CipherError, disk::is_full};
+
 /// Why readings could not be kept or given.
 #[derive(Debug)]
 pub enum ReadingsError {
@@ -10,8 +12,8 @@ pub enum ReadingsError {
     Database(&'static str, sqlx::Error),
     /// The schema could not be brought up to date.
     Schema(sqlx::migrate::MigrateError),
-    /// A key does not open what it closed: the wrong master key, or damage. Which.
-    Cipher(&'static str),
+    /// A key does not open what it closed.
+    Cipher(CipherError),
     /// Stored readings are damaged: the journal's row, or the chunk's.
     Damaged(&'static str, i64),
     /// The question, or what was asked for, is wrong.
@@ -37,13 +39,6 @@ impl ReadingsError {
     }
 }
 
-/// Whether the disk, or the database's quota, is full (SQLITE_FULL) or failed to write (SQLITE_IOERR).
-fn is_full(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    let code = code.and_then(|code| code.parse::<u32>().ok());
-    matches!(code.map(|code| code & 0xff), Some(13 | 10))
-}
-
 impl fmt::Display for ReadingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,9 +49,7 @@ impl fmt::Display for ReadingsError {
                 write!(f, "the readings' database failed while {act}: {error}")
             }
             Self::Schema(error) => write!(f, "the readings' database has another schema: {error}"),
-            Self::Cipher(what) => {
-                write!(f, "{what} can't be opened: the master key is another one, or it is damaged")
-            }
+            Self::Cipher(error) => error.fmt(f),
             Self::Damaged(what, row) => write!(f, "{what} {row} is damaged; restore a backup"),
             Self::Telemetry(error) => error.fmt(f),
             Self::Closed => f.write_str("the store is closed; start the hub again"),
@@ -73,8 +66,15 @@ impl std::error::Error for ReadingsError {
             Self::Database(_, error) => Some(error),
             Self::Schema(error) => Some(error),
             Self::Telemetry(error) => Some(error),
-            Self::Cipher(_) | Self::Damaged(..) | Self::Closed | Self::Busy => None,
+            Self::Cipher(error) => Some(error),
+            Self::Damaged(..) | Self::Closed | Self::Busy => None,
         }
+    }
+}
+
+impl From<CipherError> for ReadingsError {
+    fn from(error: CipherError) -> Self {
+        Self::Cipher(error)
     }
 }
 

@@ -9,9 +9,10 @@ use hedgerow_telemetry::{
 };
 use sqlx::{Row, SqliteConnection};
 
+use crate::cipher::{NONCE_BYTES, Place, SealKey};
+
 use super::{
     Shared,
-    cipher::{NONCE_BYTES, Place, SealKey},
     error::{ReadingsError, While},
     limits::SNAPSHOT_BLOCK_BYTES,
 };

@@ -10,7 +10,6 @@
 //! 6. At the start the journal is replayed into the head, but for what is in chunks.
 
 mod catalog;
-mod cipher;
 mod erase;
 mod error;
 mod history;
@@ -41,10 +40,11 @@ use sqlx::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use cipher::MasterKey;
 pub use error::ReadingsError;
 pub use query::{LastValue, Query};
 pub use tally::Tally;
+
+use crate::cipher::MasterKey;
 
 use self::{catalog::Catalog, error::While, limits::READERS, pending::Pending, writer::Writer};
 

@@ -9,10 +9,11 @@ use hedgerow_telemetry::{
 };
 use sqlx::{Row, Sqlite, pool::PoolConnection, sqlite::SqliteRow};
 
+use crate::cipher::{Place, SealKey};
+
 use super::{
     ReadingsStore,
     catalog::row,
-    cipher::{Place, SealKey},
     error::{ReadingsError, While},
     limits::CHUNKS_MAX,
     sealing::{CHUNK, DATA_KEY, find_data_key},
@@ -56,7 +57,7 @@ impl Listed {
 
     fn open<'b>(&'b mut self, key: &SealKey) -> Result<&'b [u8], ReadingsError> {
         let place = Place(CHUNK, row(self.series.0), self.span.first_ms);
-        key.open(&mut self.body, place)
+        Ok(key.open(&mut self.body, place)?)
     }
 }
 
@@ -226,7 +227,7 @@ impl ReadingsStore {
     ) -> Result<Option<SealKey>, ReadingsError> {
         let found = find_data_key(connection, device).await.while_doing("fetching a data key")?;
         let Some((id, wrapped)) = found else { return Ok(None) };
-        self.shared.master.unwrap(&wrapped, Place(DATA_KEY, id, 0)).map(Some)
+        Ok(Some(self.shared.master.unwrap(&wrapped, Place(DATA_KEY, id, 0))?))
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, ReadingsError> {

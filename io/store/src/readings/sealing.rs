@@ -3,9 +3,10 @@
 use hedgerow_telemetry::{DeviceKey, SeriesId, Summary, seal};
 use sqlx::{Connection, Row, SqliteConnection};
 
+use crate::cipher::{NONCE_BYTES, Place, SealKey};
+
 use super::{
     Shared,
-    cipher::{NONCE_BYTES, Place, SealKey},
     error::{ReadingsError, While},
     journal::{Extent, JournalKey},
     limits::{JOURNAL_BYTES_MAX, JOURNAL_KEY_MS_MAX, KEYS_CACHED_MAX, SEALED_PER_TURN},
@@ -195,7 +196,7 @@ async fn data_key(
 ) -> Result<(i64, SealKey), ReadingsError> {
     let act = "fetching a data key";
     if let Some((id, wrapped)) = find_data_key(connection, device).await.while_doing(act)? {
-        return shared.master.unwrap(&wrapped, Place(DATA_KEY, id, 0)).map(|key| (id, key));
+        return Ok((id, shared.master.unwrap(&wrapped, Place(DATA_KEY, id, 0))?));
     }
     let inserted = sqlx::query(
         "INSERT INTO data_key (tenant, device, incarnation, wrapped, made_ms)

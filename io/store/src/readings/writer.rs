@@ -9,9 +9,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until},
 };
 
+use crate::cipher::SealKey;
+
 use super::{
     Order, Shared, catalog,
-    cipher::SealKey,
     error::{ReadingsError, While},
     journal::{self, JournalKey},
     limits::{GATHER_MS, RETRY_MS, TICK_SECONDS},

@@ -38,11 +38,16 @@ type Files = BTreeMap<String, Remembered>;
 type Watch = Box<dyn FnMut() + Send>;
 
 static FILES: Mutex<Files> = Mutex::new(BTreeMap::new());
-static WATCH: Mutex<Option<(String, Watch)>> = Mutex::new(None);
+static WATCHES: Mutex<BTreeMap<String, Watch>> = Mutex::new(BTreeMap::new());
 
 /// Has `watch` called after each write, truncation and sync below `folder`.
 pub(crate) fn watch(folder: &Path, watch: impl FnMut() + Send + 'static) {
-    *WATCH.lock().unwrap() = Some((folder.to_string_lossy().into_owned(), Box::new(watch)));
+    WATCHES.lock().unwrap().insert(folder.to_string_lossy().into_owned(), Box::new(watch));
+}
+
+/// Ends the watch of a folder.
+pub(crate) fn look_away(folder: &Path) {
+    WATCHES.lock().unwrap().remove(&*folder.to_string_lossy());
 }
 
 /// What a power cut at this moment leaves of the files below `folder`. Without a seed every write since
@@ -92,10 +97,9 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 
 fn remember(path: &str, act: impl FnOnce(&mut Remembered)) {
     act(FILES.lock().unwrap().entry(path.to_owned()).or_default());
-    let mut watch = WATCH.lock().unwrap();
-    if let Some((folder, watch)) = &mut *watch
-        && path.starts_with(&**folder)
-    {
+    let mut watches = WATCHES.lock().unwrap();
+    let watched = watches.iter_mut().find(|(folder, _)| path.starts_with(&***folder));
+    if let Some((_, watch)) = watched {
         watch();
     }
 }

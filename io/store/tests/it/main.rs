@@ -4,3 +4,5 @@
 mod disk;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod sessions_cut;

@@ -1,7 +1,9 @@
-//! AES-256-GCM: the master key wraps data keys and journal keys, those seal chunks and blocks.
+//! AES-256-GCM: the master key wraps the keys of the databases, those seal what is in the rows.
 //!
 //! What is sealed is the nonce, the ciphertext and the tag in a row. The additional data name the place
 //! that it belongs to, so that rows can't be exchanged.
+
+use std::fmt;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -10,16 +12,26 @@ use aws_lc_rs::{
 use hedgerow_base::Secret;
 use zeroize::Zeroize;
 
-use super::error::ReadingsError;
-
 /// Bytes of a nonce, which stand before what is sealed.
-pub(super) const NONCE_BYTES: usize = NONCE_LEN;
+pub(crate) const NONCE_BYTES: usize = NONCE_LEN;
 
-/// The key that wraps the keys of the readings' store. It comes from outside the data directory.
+/// A key does not open what it closed: the wrong master key, or damage. Which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CipherError(pub(crate) &'static str);
+
+impl fmt::Display for CipherError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} can't be opened: the master key is another one, or it is damaged", self.0)
+    }
+}
+
+impl std::error::Error for CipherError {}
+
+/// The key that wraps the keys of the databases. It comes from outside the data directory.
 pub struct MasterKey(SealKey);
 
-impl std::fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(..)")
     }
 }
@@ -28,15 +40,15 @@ impl MasterKey {
     /// Takes 256 bits over.
     ///
     /// # Errors
-    /// [`ReadingsError::Cipher`] when the cipher refuses them, which it has no reason to.
-    pub fn new(secret: &Secret<32>) -> Result<Self, ReadingsError> {
+    /// [`CipherError`] when the cipher refuses them, which it has no reason to.
+    pub fn new(secret: &Secret<32>) -> Result<Self, CipherError> {
         SealKey::new(secret.expose()).map(Self)
     }
 
     /// A new key, and the same wrapped for the database.
-    pub(super) fn make(&self, place: Place) -> Result<(SealKey, Vec<u8>), ReadingsError> {
+    pub(crate) fn make(&self, place: Place) -> Result<(SealKey, Vec<u8>), CipherError> {
         let mut bytes = [0u8; 32];
-        rand::fill(&mut bytes).map_err(|_| ReadingsError::Cipher("the random source"))?;
+        rand::fill(&mut bytes).map_err(|_| CipherError("the random source"))?;
         let mut wrapped = vec![0; NONCE_BYTES];
         wrapped.extend_from_slice(&bytes);
         let key = SealKey::new(&bytes);
@@ -45,7 +57,7 @@ impl MasterKey {
         Ok((key?, wrapped))
     }
 
-    pub(super) fn unwrap(&self, wrapped: &[u8], place: Place) -> Result<SealKey, ReadingsError> {
+    pub(crate) fn unwrap(&self, wrapped: &[u8], place: Place) -> Result<SealKey, CipherError> {
         let mut bytes = wrapped.to_vec();
         let key = SealKey::new(self.0.open(&mut bytes, place)?);
         bytes.zeroize();
@@ -55,7 +67,7 @@ impl MasterKey {
 
 /// What a sealed thing is and where it belongs: a word, and up to two numbers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(pub(super) &'static str, pub(super) i64, pub(super) i64);
+pub(crate) struct Place(pub(crate) &'static str, pub(crate) i64, pub(crate) i64);
 
 impl Place {
     fn aad(self) -> Aad<Vec<u8>> {
@@ -67,18 +79,18 @@ impl Place {
     }
 }
 
-/// A key for chunks or blocks.
-pub(super) struct SealKey(RandomizedNonceKey);
+/// A key that seals rows.
+pub(crate) struct SealKey(RandomizedNonceKey);
 
 impl SealKey {
-    fn new(bytes: &[u8]) -> Result<Self, ReadingsError> {
+    fn new(bytes: &[u8]) -> Result<Self, CipherError> {
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes);
-        key.map(Self).map_err(|_| ReadingsError::Cipher("a key"))
+        key.map(Self).map_err(|_| CipherError("a key"))
     }
 
     /// Seals what stands after the first [`NONCE_BYTES`] of `bytes`, and puts nonce and tag to it.
-    pub(super) fn seal(&self, bytes: &mut Vec<u8>, place: Place) -> Result<(), ReadingsError> {
-        let broken = || ReadingsError::Cipher(place.0);
+    pub(crate) fn seal(&self, bytes: &mut Vec<u8>, place: Place) -> Result<(), CipherError> {
+        let broken = || CipherError(place.0);
         let plain = bytes.get_mut(NONCE_BYTES..).ok_or_else(broken)?;
         let sealed = self.0.seal_in_place_separate_tag(place.aad(), plain);
         let (nonce, tag) = sealed.map_err(|_| broken())?;
@@ -89,12 +101,12 @@ impl SealKey {
     }
 
     /// Opens what [`SealKey::seal`] made, in place.
-    pub(super) fn open<'b>(
+    pub(crate) fn open<'b>(
         &self,
         sealed: &'b mut [u8],
         place: Place,
-    ) -> Result<&'b [u8], ReadingsError> {
-        let broken = || ReadingsError::Cipher(place.0);
+    ) -> Result<&'b [u8], CipherError> {
+        let broken = || CipherError(place.0);
         let (nonce, body) = sealed.split_first_chunk_mut::<NONCE_BYTES>().ok_or_else(broken)?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = self.0.open_in_place(nonce, place.aad(), body).map_err(|_| broken())?;
