@@ -116,11 +116,13 @@ device -t "things/$ID/properties/load1" -m 1 -u token -P wrong || fails "a devic
 refused 'RC:135|not authori[sz]ed' device -t lab/x -m 1 -d -u token -P "$SECRET"
 holds
 
-# The hub knows the token after a restart.
+# The hub knows the token after a restart, and what waits for its program.
+hear -V 311 -c -i durable -q 1 -t lab/kept -E
+say -V 5 -q 1 -t lab/kept -m kept
 kill "$HUB_PID"
 wait "$HUB_PID" || true
 start_hub
-say -V 5 -q 1 -t lab/again -m 1 || fails "the token does not work after a restart"
+[ "$(hear -V 311 -c -i durable -q 1 -t lab/kept -C 1 -W 5)" = kept ] || fails "nothing waited for the program"
 refused 'RC:135|not authori[sz]ed' say -V 5 -q 1 -d -t elsewhere -m 1
 holds
 

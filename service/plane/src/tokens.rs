@@ -140,6 +140,13 @@ impl Directory {
         Some(Application { tenant: token.tenant, token: token.token, scopes: token.scopes })
     }
 
+    /// Whether a token is known and still works.
+    #[must_use]
+    pub fn knows_program(&self, tenant: TenantId, token: i64, now: Timestamp) -> bool {
+        let known = self.tokens.find(tenant, token);
+        known.is_some_and(|known| !known.token.is_expired(now))
+    }
+
     /// Sessions are judged again when a token has expired since the last call. To be called several times a
     /// second; it costs one atomic load.
     pub fn expire_tokens(&self, now: Timestamp) {
@@ -177,6 +184,8 @@ mod tests {
         assert_eq!(number(1, NOW), Some(1), "another tenant's token of that number");
         directory.remove_token(TenantId::FIRST, 1);
         assert_eq!(number(1, NOW), None);
+        let knows = |number, now| directory.knows_program(TenantId::FIRST, number, now);
+        assert!(knows(2, NOW) && !knows(2, NOW.plus_ms(10)) && !knows(1, NOW));
         directory.apply_tokens([token(2, 7, None)]);
         assert_eq!((number(2, NOW), number(7, NOW)), (None, Some(2)), "the old secret is gone");
     }

@@ -6,7 +6,7 @@ use hedgerow_base::TenantId;
 use hedgerow_listen::{Caller, SignIn, limits::FAILED_SIGN_INS_FREE};
 use hedgerow_mqtt::{Connect, Packet, QoS, Version};
 use hedgerow_policy::{Application, Scopes};
-use hedgerow_wire::Settings;
+use hedgerow_wire::{Settings, Verdict};
 
 use crate::peer::{Hub, TestPeer, connect};
 
@@ -101,6 +101,32 @@ fn nothing_is_taken_before_the_sign_in() {
     assert_eq!(peer.until_end(), [0x20, 2, 0, 4]);
     hub.wait_for_end("wrong-token", 1);
     assert_eq!(hub.wire.counters().messages_in, 0);
+}
+
+#[test]
+fn what_a_program_left_behind_ends_with_its_token_and_nobody_elses_does() {
+    let (hub, address) = hub();
+    let lasting = Connect { clean_start: false, ..with(Version::V311, Some(b"right")) };
+    let come = || {
+        let mut peer = raw(address, Version::V311);
+        peer.send(&Packet::Connect(lasting));
+        let present = peer.expect(|packet| match packet {
+            Packet::ConnAck(answer) => answer.session_present,
+            other => panic!("{other:?}"),
+        });
+        (peer, present)
+    };
+    drop(come());
+    hub.wait_for_end("peer-closed", 1);
+    hub.gate.judge_again(Verdict::Unchanged);
+    let (again, present) = come();
+    assert!(present, "a change of something else leaves it alone");
+    drop((again, hub.connect(&crate::peer::lasting("tester"))));
+    hub.wait_for_end("peer-closed", 3);
+    hub.gate.forget_programs();
+    hub.wait_for_end("session-expired", 1);
+    assert!(!come().1);
+    assert!(hub.connect_to_session(&crate::peer::lasting("tester")).1);
 }
 
 #[test]
