@@ -104,6 +104,12 @@ refused 'bad user ?name or password' anybody -V 311 -u token -P wrong -t lab/x -
 refused 'bad user ?name or password|not authori[sz]ed' anybody -V 5 -u token -P "${SECRET}x" -t lab/x -m 1
 refused 'needs|scope|Authorization|not allowed' curl --silent --header "Authorization: Bearer $SECRET" "$LOCAL/api/v1/devices"
 
+# The broker's own numbers are for those who were granted them by name.
+numbers=$(hedgerow token create --name numbers --allow 'subscribe $SYS/#' 2>/dev/null)
+version=$(mosquitto_sub -h localhost -p "$MQTT_PORT" --cafile hub.pem -u token -P "$numbers" -t '$SYS/broker/version' -C 1 -W 5)
+grep -q '^hedgerow ' <<<"$version" || fails "no version in \$SYS: $version"
+holds
+
 # Other people's clients.
 export MQTT_PORT SECRET ID CA="$WORK/application/hub.pem"
 "$python" "$top/tests/mqtt/client.py" || fails "paho-mqtt"

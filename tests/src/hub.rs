@@ -74,8 +74,8 @@ impl RunningHub {
 
     /// Starts a hub whose every write is lost in [`cut_power`](Self::cut_power) unless it was synced.
     #[must_use]
-    pub fn start_on_disk_losing_power() -> Self {
-        Self::start_on(&[], Disk::LosingPower)
+    pub fn start_on_disk_losing_power(options: &[&str]) -> Self {
+        Self::start_on(options, Disk::LosingPower)
     }
 
     fn start_on(options: &[&str], disk: Disk) -> Self {
@@ -239,6 +239,15 @@ impl RunningHub {
     #[must_use]
     pub const fn mqtts_port(&self) -> u16 {
         self.ports[2]
+    }
+
+    /// Where it takes plain MQTT, of a hub that was told to.
+    #[must_use]
+    pub fn insecure_port(&self) -> u16 {
+        let log = self.log();
+        let line = log.lines().rev().find(|line| line.contains("INSECURE")).unwrap();
+        let rest = line.split("127.0.0.1:").nth(1).unwrap();
+        rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
     }
 
     /// The loopback door.

@@ -1,7 +1,8 @@
 //! A hub as a process, and devices that speak to it: what whole-product tests are made of.
 //!
 //! [`RunningHub`] starts the real program on free ports of loopback in a folder of its own and can be killed at any
-//! moment; [`TestDevice`] enrols by EST and speaks MQTT over mutual TLS, one packet at a time.
+//! moment; [`TestDevice`] enrols by EST and speaks MQTT over mutual TLS, one packet at a time; [`Courier`] keeps what QoS 2
+//! wants a client to keep.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,9 +12,11 @@
 )]
 
 mod burst;
+mod courier;
 mod device;
 mod hub;
 
 pub use burst::burst;
+pub use courier::Courier;
 pub use device::{Answer, TestDevice};
 pub use hub::RunningHub;

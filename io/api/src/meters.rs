@@ -29,6 +29,20 @@ pub struct Meters {
     pub messages_refused: u64,
     /// Messages that were not delivered, by reason.
     pub messages_dropped: Vec<(&'static str, u64)>,
+    /// Topics with a retained message.
+    pub retained: u64,
+    /// Messages that were not retained, because no room is left for them.
+    pub not_retained: u64,
+    /// Sessions that outlive their connection.
+    pub sessions_kept: u64,
+    /// Messages that wait in these.
+    pub messages_waiting: u64,
+    /// Commits of sessions.
+    pub session_commits: u64,
+    /// Commits of sessions that failed.
+    pub session_commits_failed: u64,
+    /// Changes of sessions that were refused because too many waited for the disk.
+    pub session_changes_refused: u64,
     /// Ends of MQTT connections, by their word.
     pub mqtt_ends: BTreeMap<&'static str, u64>,
     /// HTTP connections now, by door.
@@ -170,6 +184,7 @@ impl Page {
         ] {
             self.one(family, value);
         }
+        self.sessions(meters);
         let dropped = (
             "hedgerow_mqtt_messages_dropped_total",
             "counter",
@@ -188,6 +203,54 @@ impl Page {
             "Events of devices not written down because too many waited.",
         );
         self.one(notices, meters.notices_dropped);
+    }
+
+    fn sessions(&mut self, meters: &Meters) {
+        for (family, value) in [
+            (("hedgerow_mqtt_retained", "gauge", "Topics with a message."), meters.retained),
+            (
+                (
+                    "hedgerow_mqtt_not_retained_total",
+                    "counter",
+                    "Messages not retained for want of room.",
+                ),
+                meters.not_retained,
+            ),
+            (
+                (
+                    "hedgerow_mqtt_sessions_kept",
+                    "gauge",
+                    "Sessions that outlive their connection, on disk.",
+                ),
+                meters.sessions_kept,
+            ),
+            (
+                ("hedgerow_mqtt_messages_waiting", "gauge", "Messages that wait in these."),
+                meters.messages_waiting,
+            ),
+            (
+                ("hedgerow_mqtt_session_commits_total", "counter", "Commits of sessions."),
+                meters.session_commits,
+            ),
+            (
+                (
+                    "hedgerow_mqtt_session_commits_failed_total",
+                    "counter",
+                    "Commits of sessions that failed.",
+                ),
+                meters.session_commits_failed,
+            ),
+            (
+                (
+                    "hedgerow_mqtt_session_changes_refused_total",
+                    "counter",
+                    "Changes of sessions refused because too many waited for the disk.",
+                ),
+                meters.session_changes_refused,
+            ),
+        ] {
+            self.one(family, value);
+        }
     }
 
     fn readings(&mut self, meters: &Meters) {

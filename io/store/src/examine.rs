@@ -16,10 +16,10 @@ pub struct Examination {
     pub newest: Option<Timestamp>,
 }
 
-/// Examines `hub.db` and `telemetry.db` in `directory`.
+/// Examines `hub.db`, `telemetry.db` and `sessions.db` in `directory`.
 pub async fn examine(directory: &Path) -> Examination {
     let mut found = Examination::default();
-    for name in ["hub.db", "telemetry.db"] {
+    for name in ["hub.db", "telemetry.db", "sessions.db"] {
         let problems = match open(&directory.join(name)).await {
             Ok(mut connection) => {
                 let problems =

@@ -13,14 +13,27 @@ use crate::{
 pub struct Voice<G: Gate>(pub(crate) Arc<Common<G>>);
 
 impl<G: Gate> Voice<G> {
+    /// Hands a message to the subscribers of `topic` at QoS 0, and retains it while the hub runs.
+    pub fn tell(&self, topic: &str, payload: &[u8]) {
+        let message = Publish { retain: true, ..Publish::at_most_once(topic, payload) };
+        let kept_at = Timestamp::from_ms(0);
+        // Without room for it only those hear it who are there.
+        let _ = self.0.retained.keep(&message, kept_at);
+        self.post(&Kept::new(&message, kept_at), QoS::AtMostOnce, true);
+    }
+
     /// Hands a message to the subscribers of `topic`, at QoS 1 to those who asked for it.
     pub fn say(&self, topic: &str, payload: &[u8]) {
         // It has no expiry, so when it was kept does not matter.
         let kept_at = Timestamp::from_ms(0);
         let message = Kept::new(&Publish::at_most_once(topic, payload), kept_at);
+        self.post(&message, QoS::AtLeastOnce, false);
+    }
+
+    fn post(&self, message: &Kept, qos: QoS, retain: bool) {
         for mailbox in &self.0.mailboxes {
-            let (message, qos) = (message.clone(), QoS::AtLeastOnce);
-            let forward = Forward { message, qos, retain: false, only: None, receipt: None };
+            let message = message.clone();
+            let forward = Forward { message, qos, retain, only: None, receipt: None };
             mailbox.post(Letter::Publish(vec![forward]));
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 23] = [
+const WORDS: [&str; 24] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -40,6 +40,7 @@ const WORDS: [&str; 23] = [
     "grant",
     "token",
     "outside",
+    "system",
     "store-full",
     "other",
 ];

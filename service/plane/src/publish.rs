@@ -62,6 +62,8 @@ thread_local! {
 
 const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const SYSTEM: Refusal =
+    Refusal::new(Fault::Denied, "system", "only the hub itself publishes under $SYS/");
 const EXPIRED: Refusal =
     Refusal::new(Fault::Denied, "certificate", "the certificate has expired; enrol again");
 
@@ -75,6 +77,7 @@ impl Plane {
                 self.publish_application(&program.token, message.topic, now)
             }
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
+            Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
             Who::LoopbackTester => Ok(Outcome::Done),
         };
         match outcome {

@@ -40,6 +40,7 @@ fn a_hub_that_is_well_is_said_to_be_running_or_not() {
         "disk",
         "database hub.db",
         "database telemetry.db",
+        "database sessions.db",
         "clock",
         "root certificate",
         "issuing certificate",

@@ -34,7 +34,7 @@ fn nothing_acknowledged_is_lost_or_stored_twice_when_the_hub_is_killed() {
 
 #[test]
 fn nothing_acknowledged_is_lost_or_stored_twice_when_the_power_is_cut() {
-    endure(RunningHub::start_on_disk_losing_power(), RunningHub::cut_power);
+    endure(RunningHub::start_on_disk_losing_power(&[]), RunningHub::cut_power);
 }
 
 fn endure(mut hub: RunningHub, end: fn(&mut RunningHub)) {

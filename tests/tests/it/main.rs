@@ -16,5 +16,6 @@ mod kill;
 mod metrics;
 mod profiles;
 mod rights;
+mod sessions;
 mod standing;
 mod things;

@@ -27,6 +27,7 @@ use super::{
     Problem,
     hub::{Hub, pem},
     meters::Gauges,
+    sys,
 };
 use crate::args::Up;
 
@@ -49,9 +50,10 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let wire =
-        Wire::start(hub.plane.clone(), Settings { shards: shards(), ..Settings::default() })?;
+    let settings = Settings { shards: shards(), ..Settings::default() };
+    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));

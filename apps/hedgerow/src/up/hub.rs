@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex as StdMutex, PoisonError},
     time::Duration,
 };
 
@@ -13,9 +13,11 @@ use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
 use hedgerow_listen::server::{Slot, now};
-use hedgerow_plane::{LocalBus, Plane, Totals};
+use hedgerow_plane::{LocalBus, Plane, StoredSessions, Totals};
 use hedgerow_policy::Actor;
-use hedgerow_store::{ControlStore, MasterKey, ReadingsStore, readings::system_clock};
+use hedgerow_store::{
+    ControlStore, MasterKey, ReadingsStore, SessionsStore, readings::system_clock,
+};
 use tokio::sync::Mutex;
 
 use super::{
@@ -24,10 +26,10 @@ use super::{
 };
 use crate::args::Up;
 
-/// How long a session can outlive its certificate.
-const CLOCK_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether a token has expired: its sessions end within a second.
-const TOKENS_EVERY: Duration = Duration::from_millis(500);
+const CLOCK_EVERY: Duration = Duration::from_millis(500);
+/// So many of these make the time that a session can outlive its certificate: 30 s.
+const CERTIFICATES_EVERY: u64 = 60;
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
@@ -39,6 +41,9 @@ pub(super) struct Hub {
     pub(super) bus: Arc<LocalBus>,
     store: Arc<ControlStore>,
     pub(super) readings: ReadingsStore,
+    pub(super) sessions: SessionsStore,
+    /// What outlived the last hub, until the wire takes it.
+    stored_sessions: StdMutex<StoredSessions>,
     pub(super) notary: Arc<Notary>,
     pub(super) revocation: Arc<RevocationList>,
     pub(super) authority: Authority,
@@ -66,12 +71,14 @@ impl Hub {
             .collect();
         let notary = Arc::new(Notary::new(log_key, hub.clone()));
         let store = Arc::new(ControlStore::open(data, Arc::clone(&notary) as _).await?);
-        let master = master_key(&directory, &sealing)?;
-        let readings = ReadingsStore::open(data, master, system_clock()).await?;
+        let key = |of| master_key(&directory, &sealing, of);
+        let readings = ReadingsStore::open(data, key("telemetry")?, system_clock()).await?;
+        let (sessions, stored) = SessionsStore::open(data, key("sessions")?, now()).await?;
         let bus = Arc::new(LocalBus::default());
         let (queue, waiting) = notices::queue();
         let plane =
-            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _);
+            Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _)
+                .with_sessions(Arc::new(sessions.clone()));
         let revocation = Arc::new(RevocationList::default());
         let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
@@ -98,7 +105,6 @@ impl Hub {
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         tokio::spawn(watch_the_clock(plane.clone()));
-        tokio::spawn(watch_the_tokens(plane.clone()));
         tokio::spawn(feel_the_pulse(plane.clone(), readings.clone()));
         let slot = Slot::new(&renewal.identity(&authority)?);
         write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
@@ -110,6 +116,8 @@ impl Hub {
             plane,
             bus,
             readings,
+            sessions,
+            stored_sessions: StdMutex::new(stored),
             notary,
             revocation,
             authority,
@@ -141,6 +149,12 @@ impl Hub {
     }
 
     /// Lets what waits reach the disk.
+    /// Sessions and retained messages that outlived the last hub; once.
+    pub(super) fn take_sessions(&self) -> StoredSessions {
+        let mut stored = self.stored_sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *stored)
+    }
+
     pub(super) async fn close(self) {
         if let Err(failure) = self.store.close().await {
             tracing::warn!(%failure, "the control store did not close well");
@@ -148,23 +162,22 @@ impl Hub {
         if let Err(error) = self.readings.close().await {
             tracing::warn!(%error, "the readings' store did not close well; its journal is replayed");
         }
+        if let Err(error) = self.sessions.close().await {
+            tracing::warn!(%error, "the sessions' store did not close well");
+        }
     }
 }
 
-/// Has open sessions judged again now and then: a certificate that expires changes nothing in the store.
+/// Has sessions judged again when a token has expired, and now and then all: that a certificate expires
+/// changes nothing in the store.
 async fn watch_the_clock(plane: Plane) {
-    loop {
-        tokio::time::sleep(CLOCK_EVERY).await;
-        plane.directory().time_passed();
-    }
-}
-
-/// Has the sessions of a token that has just expired judged again.
-async fn watch_the_tokens(plane: Plane) {
-    let mut look = tokio::time::interval(TOKENS_EVERY);
-    loop {
-        look.tick().await;
+    let mut clock = tokio::time::interval(CLOCK_EVERY);
+    for turn in 1u64.. {
+        clock.tick().await;
         plane.directory().expire_tokens(now());
+        if turn % CERTIFICATES_EVERY == 0 {
+            plane.directory().time_passed();
+        }
     }
 }
 
@@ -192,8 +205,8 @@ fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-fn master_key(directory: &Path, sealing: &SealingKey) -> Result<MasterKey, Problem> {
-    let file = KeyFile::new(directory, "telemetry");
+fn master_key(directory: &Path, sealing: &SealingKey, of: &str) -> Result<MasterKey, Problem> {
+    let file = KeyFile::new(directory, of);
     let bytes: [u8; 32] = match file.read(sealing)? {
         Some(bytes) => bytes.as_slice().try_into()?,
         None => {

@@ -13,7 +13,7 @@ use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
     server::{Occupancy, Slot, now},
 };
-use hedgerow_store::ReadingsStore;
+use hedgerow_store::{ReadingsStore, SessionsStore};
 use hedgerow_wire::{
     Meter,
     limits::{CONNECTIONS_MAX, HALF_OPEN_MAX},
@@ -22,7 +22,8 @@ use hedgerow_wire::{
 use super::{hub::Hub, notices::Queue};
 
 /// The files with the databases, and what is written ahead of them.
-const FILES: [&str; 4] = ["hub.db", "hub.db-wal", "telemetry.db", "telemetry.db-wal"];
+const FILES: [&str; 6] =
+    ["hub.db", "hub.db-wal", "telemetry.db", "telemetry.db-wal", "sessions.db", "sessions.db-wal"];
 
 /// Where the numbers are.
 pub(super) struct Gauges {
@@ -31,6 +32,7 @@ pub(super) struct Gauges {
     wire: Meter,
     doors: Vec<(&'static str, Occupancy)>,
     readings: ReadingsStore,
+    sessions: SessionsStore,
     notices: Arc<Queue>,
     slot: Arc<Slot>,
     /// Root and issuing CA.
@@ -45,6 +47,7 @@ impl Gauges {
             wire,
             doors,
             readings: hub.readings.clone(),
+            sessions: hub.sessions.clone(),
             notices: Arc::clone(&hub.notices),
             slot: Arc::clone(&hub.slot),
             authorities: [
@@ -58,6 +61,7 @@ impl Gauges {
     pub(super) fn read(&self) -> Meters {
         let (wire, tally, unsealed) =
             (self.wire.read(), self.readings.tally(), self.readings.unsealed());
+        let sessions = self.sessions.counts();
         let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
         let server = [("server", self.slot.certificate())];
         let certificates = self.authorities.iter().chain(&server);
@@ -78,6 +82,13 @@ impl Gauges {
                 ("too-large-or-expired", wire.dropped_too_large_or_expired),
                 ("not-allowed", wire.dropped_not_allowed),
             ],
+            retained: sessions.retained,
+            not_retained: wire.not_retained,
+            sessions_kept: sessions.sessions,
+            messages_waiting: sessions.waiting,
+            session_commits: sessions.commits,
+            session_commits_failed: sessions.commits_failed,
+            session_changes_refused: wire.not_kept,
             mqtt_ends: wire.ends,
             http_connections: self.doors.iter().map(|(name, open)| (*name, open.taken())).collect(),
             http_connections_max: HTTPS_CONNECTIONS_MAX,

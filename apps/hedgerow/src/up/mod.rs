@@ -17,6 +17,7 @@ mod notices;
 mod profiles;
 mod renewal;
 pub(crate) mod seal;
+mod sys;
 mod voice;
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};

@@ -318,3 +318,22 @@ fn aliases_end_at_the_hub() {
         });
     }
 }
+
+#[test]
+fn what_the_hub_tells_is_retained_and_no_wildcard_at_the_beginning_hears_it() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut watcher = hub.client(Version::V5, "w");
+    watcher.subscribe("$SYS/#", TWICE);
+    let mut everything = hub.client(Version::V5, "e");
+    everything.subscribe("#", TWICE);
+    let voice = hub.wire.voice();
+    voice.tell("$SYS/broker/uptime", b"1");
+    assert_eq!(
+        heard(&mut watcher),
+        ("$SYS/broker/uptime".into(), b"1".into(), QoS::AtMostOnce, false, vec![])
+    );
+    let mut late = hub.client(Version::V311, "l");
+    late.subscribe("$SYS/broker/+", QoS::AtMostOnce);
+    assert_eq!(heard(&mut late).1, b"1");
+    everything.expect_quiet();
+}

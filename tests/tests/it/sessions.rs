@@ -1,0 +1,95 @@
+//! The hub is killed, or its power is cut, at random moments while messages go through sessions that last:
+//! none that was acknowledged is lost, and of QoS 2 each arrives once.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use hedgerow_mqtt::QoS;
+use hedgerow_scenarios::{Courier, RunningHub};
+
+const ROUNDS: u64 = 40;
+const SEED: u64 = 20_261_122;
+
+fn chance(seed: &mut u64, below: u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed % below
+}
+
+#[test]
+fn messages_reach_lasting_sessions_though_the_hub_is_killed() {
+    endure(RunningHub::start(&["--insecure-mqtt", "127.0.0.1:0"]), RunningHub::kill);
+}
+
+#[test]
+fn messages_reach_lasting_sessions_though_the_power_is_cut() {
+    let hub = RunningHub::start_on_disk_losing_power(&["--insecure-mqtt", "127.0.0.1:0"]);
+    endure(hub, RunningHub::cut_power);
+}
+
+fn endure(mut hub: RunningHub, end: fn(&mut RunningHub)) {
+    println!("seed {SEED}");
+    let mut seed = SEED;
+    let (mut publisher, mut subscriber) = (Courier::new("publisher"), Courier::new("subscriber"));
+    let mut next = 0;
+    for round in 0..ROUNDS {
+        let port = hub.insecure_port();
+        // Now and then the subscriber is away for a round, and messages wait for it.
+        let is_there = round == 0 || chance(&mut seed, 3) > 0;
+        assert_eq!(publisher.connect(port), round > 0, "the session of round {round}");
+        if is_there {
+            assert_eq!(subscriber.connect(port), round > 0, "the session of round {round}");
+        }
+        if round == 0 {
+            subscriber.subscribe("courier/+", QoS::ExactlyOnce);
+        }
+        let until = Instant::now() + Duration::from_millis(20 + chance(&mut seed, 150));
+        while Instant::now() < until {
+            while publisher.unconfirmed() < 20 {
+                next += 1;
+                let qos = if next % 2 == 0 { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+                publisher.publish(next, qos);
+            }
+            publisher.pump(Duration::from_millis(1));
+            subscriber.pump(Duration::from_millis(1));
+        }
+        end(&mut hub);
+        // What was on its way still counts.
+        while publisher.pump(Duration::from_millis(20)) {}
+        while subscriber.pump(Duration::from_millis(20)) {}
+        publisher.vanish();
+        subscriber.vanish();
+        hub.restart();
+    }
+    let port = hub.insecure_port();
+    publisher.connect(port);
+    subscriber.connect(port);
+    let begun = Instant::now();
+    let mut quiet_since = Instant::now();
+    while publisher.unconfirmed() > 0 || quiet_since.elapsed() < Duration::from_secs(1) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{} wait", publisher.unconfirmed());
+        publisher.pump(Duration::from_millis(1));
+        if subscriber.pump(Duration::from_millis(1)) {
+            quiet_since = Instant::now();
+        }
+    }
+    for qos in [1, 2] {
+        let (sent, came) = (&publisher.confirmed[qos], &subscriber.received[qos]);
+        let set: BTreeSet<_> = came.iter().collect();
+        let lost: Vec<_> = sent.iter().filter(|number| !set.contains(number)).collect();
+        println!(
+            "QoS {qos}: {} acknowledged, {} arrived, {} different",
+            sent.len(),
+            came.len(),
+            set.len()
+        );
+        assert!(lost.is_empty(), "QoS {qos}: lost {lost:?}");
+        assert!(sent.len() as u64 > ROUNDS * 3, "QoS {qos}: only {} were acknowledged", sent.len());
+        if qos == 2 {
+            assert_eq!(came.len(), set.len(), "QoS 2 arrives once");
+        }
+    }
+}
