@@ -516,8 +516,12 @@ await check("people and tokens are made, their secrets shown once", async () => 
   await page.goto(`${local}/settings`);
   await page.getByText("Make a token").click();
   await page.getByLabel("What is it for?").fill("dashboard");
+  await page.getByLabel("Over MQTT it may only").fill("subscribe things/+/properties/#\npublish lab/#");
   await page.getByRole("button", { name: "Make the token" }).click();
   await page.getByRole("heading", { name: "The token dashboard" }).waitFor();
+  await axe(page);
+  await page.getByRole("link", { name: "To the settings" }).click();
+  await page.getByText("subscribe things/+/properties/#", { exact: true }).waitFor();
   await axe(page);
   const other = await browser.newContext({ viewport: SIZES.wide });
   const there = watch(await other.newPage());

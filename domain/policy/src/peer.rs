@@ -57,6 +57,9 @@ impl Scopes {
     /// People, tokens, settings.
     pub const ADMIN: Self = Self(4);
 
+    /// Nothing: what a token may do is said by its grants by topic filter.
+    pub const NONE: Self = Self(0);
+
     const WORDS: [(Self, &'static str); 3] =
         [(Self::READ, "read"), (Self::DEVICES, "devices"), (Self::ADMIN, "admin")];
 
@@ -83,7 +86,7 @@ impl Scopes {
             let (scope, _) = Self::WORDS.into_iter().find(|(_, known)| *known == word)?;
             Some(set.and(scope))
         })?;
-        (all != Self::default()).then_some(all)
+        (all != Self::NONE).then_some(all)
     }
 }
 
@@ -123,7 +126,7 @@ enum Proven {
 
 /// The right to say who is at the other end of a connection.
 ///
-/// INVARIANT: only `io/listen` (from a verified certificate) and the sign-in of `io/api` (from a
+/// INVARIANT: only `io/listen` (from a verified certificate or token) and the sign-in of `io/api` (from a
 /// verified credential) make one; `cargo xtask layers` refuses [`Witness::of_a_proof`] elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Witness(());

@@ -3,11 +3,13 @@
 //! The client half ([`client`]) is what a device needs: TLS 1.3 to a hub that is known by its root, or,
 //! at the first contact, by the fingerprint in a claim code. The server half (feature `server`) is the
 //! only maker of proven [`Peer`](hedgerow_policy::Peer)s: it takes connections with limits at the door,
-//! verifies client certificates and says whose they are.
+//! verifies client certificates and says whose they are, and checks the secrets of programs' tokens.
 //!
 //! TLS is rustls with aws-lc-rs, 1.3 only, X25519MLKEM768 first. Revocation is not judged here: a revoked
 //! certificate of ours passes TLS, so that it can be refused with a reason.
 
+#[cfg(feature = "server")]
+mod caller;
 pub mod client;
 mod identity;
 pub mod limits;
@@ -17,6 +19,8 @@ mod spki;
 #[cfg(feature = "server")]
 mod stream;
 
+#[cfg(feature = "server")]
+pub use caller::{Caller, NotSignedIn, SignIn, Unproven};
 pub use identity::{HandshakeKey, Identity};
 pub use spki::certificate_key;
 #[cfg(feature = "server")]

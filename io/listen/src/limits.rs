@@ -19,3 +19,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const SHARED_BYTES: usize = 128 * 1024;
 /// Bytes of plaintext that are encrypted at once.
 pub const PLAIN_BYTES_A_WRITE: usize = 64 * 1024;
+/// Wrong secrets of tokens from one source that are answered at once.
+pub const FAILED_SIGN_INS_FREE: u32 = 5;
+/// How long the answer to the next one waits; each further one waits twice as long.
+pub const SIGN_IN_WAIT_MS: i64 = 250;
+/// The longest wait. Shorter than the time that a client has for its CONNECT.
+pub const SIGN_IN_WAIT_MS_MAX: i64 = 8_000;
+/// How long after the last wrong secret a source is forgotten.
+pub const FAILED_SIGN_INS_KEEP_MS: i64 = 10 * 60_000;
+/// Sources of wrong secrets that are remembered.
+pub const SIGN_IN_SOURCES_MAX: usize = 4096;

@@ -14,14 +14,15 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
+use hedgerow_listen::Caller;
 use hedgerow_mqtt::{
-    Event, Frame, Later, Publish, QoS, ReasonCode, Server, Split, Subscribe, SubscriptionOptions,
-    Unsubscribe, Version, split, topic,
+    Connect, Event, Frame, Later, Publish, QoS, ReasonCode, Server, Split, Subscribe,
+    SubscriptionOptions, Unsubscribe, Version, split, topic,
 };
-use hedgerow_policy::Peer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
+    admission::{KeptOut, prove},
     counters::Place,
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
@@ -38,7 +39,9 @@ pub(crate) struct Connection<G: Gate, S> {
     shard: Rc<Shard<G>>,
     link: Rc<Link<G>>,
     /// Until CONNECT.
-    peer: Option<Box<Peer>>,
+    caller: Option<Box<Caller>>,
+    /// A refusal whose time is not yet come.
+    late: Option<Box<KeptOut>>,
     /// The beginning of a packet, or packets not wanted yet. Without capacity while there is none.
     partial: Vec<u8>,
     memo: Weak<Route<G>>,
@@ -60,7 +63,7 @@ enum Phase {
 impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     pub(crate) fn new(
         stream: S,
-        peer: Peer,
+        caller: Caller,
         shard: Rc<Shard<G>>,
         (place, half_open): (Place, Place),
     ) -> Self {
@@ -71,7 +74,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             stream,
             shard,
             link,
-            peer: Some(Box::new(peer)),
+            caller: Some(Box::new(caller)),
+            late: None,
             partial: Vec::new(),
             memo: Weak::new(),
             phase: Phase::Open,
@@ -81,7 +85,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 
     /// Deadlines and standing.
-    fn tend(&self, now: Timestamp) {
+    fn tend(&mut self, now: Timestamp) {
+        if let Some(late) = self.late.take_if(|late| late.at <= now) {
+            self.keep_out(*late, now);
+        }
         let revision = self.shard.gate.revision();
         let mut guard = self.link.state.borrow_mut();
         let state = &mut *guard;
@@ -286,11 +293,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let (link, shard) = (&self.link, &self.shard);
         match event {
             Event::Connect(connect) => {
-                if let Err(Refusal { fault, reason, .. }) = self.admit(connect.client_id, now) {
-                    let state = &mut *self.link.state.borrow_mut();
-                    let (code, text) = (reasons::connack(fault), Some(&*reason));
-                    let closed = state.server.refuse(code, "refused", fault, text, &mut state.out);
-                    state.ended = Some(closed);
+                if let Err(away) = self.admit(&connect, now) {
+                    self.keep_out(away, now);
                 }
             }
             Event::Subscribe(subscribe) => self.subscribe(&subscribe),
@@ -405,13 +409,34 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         }
     }
 
-    fn admit(&mut self, client_id: &str, now: Timestamp) -> Result<(), Refusal> {
+    /// Tells the client that it is not let in, now or when the time has come.
+    fn keep_out(&mut self, away: KeptOut, now: Timestamp) {
+        let mut guard = self.link.state.borrow_mut();
+        let state = &mut *guard;
+        state.late = (away.at > now).then_some(away.at);
+        if state.late.is_none() {
+            let KeptOut { code, fault, why, reason, .. } = away;
+            let closed = state.server.refuse(code, why, fault, Some(&reason), &mut state.out);
+            state.ended = Some(closed);
+            return;
+        }
+        drop(guard);
+        self.late = Some(Box::new(away));
+        self.shard.arm(&self.link);
+    }
+
+    fn admit(&mut self, connect: &Connect<'_>, now: Timestamp) -> Result<(), KeptOut> {
         let shard = &self.shard;
+        let client_id = connect.client_id;
         // INVARIANT: a machine lets one CONNECT through.
-        let Some(peer) = self.peer.take() else { return Ok(()) };
+        let Some(caller) = self.caller.take() else { return Ok(()) };
+        let wall = shard.clock.wall(now);
+        let peer = prove(&caller, connect, (now, wall))?;
         let revision = shard.gate.revision();
-        let admitted = shard.gate.admit(*peer, shard.clock.wall(now))?;
+        let admitted = shard.gate.admit(peer, wall);
+        let admitted = admitted.map_err(|refusal| KeptOut::refused(refusal, now))?;
         let mut state = self.link.state.borrow_mut();
+        state.narrowed = shard.gate.judges_deliveries(&admitted);
         (state.admitted, state.revision) = (Some(admitted), revision);
         state.is_assigned = client_id.is_empty();
         drop(state);

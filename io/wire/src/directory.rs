@@ -54,6 +54,14 @@ impl SessionKey {
 
 impl SessionKey {
     /// Whose it is, in bytes, for [`SessionKey::restored`]: a kind, the tenant, the identity.
+    /// The token's record, when the session is a program's.
+    pub(crate) fn program(&self) -> Option<(TenantId, i64)> {
+        match self.identity {
+            Identity::Application(tenant, token) => Some((tenant, token)),
+            Identity::Device(..) | Identity::Person(..) | Identity::LoopbackTester => None,
+        }
+    }
+
     pub(crate) fn owner(&self) -> Arc<[u8]> {
         let (kind, tenant, rest): (u8, u32, &[u8]) = match &self.identity {
             Identity::Device(tenant, device) => (1, tenant.0, device.as_bytes()),

@@ -1,6 +1,6 @@
 use std::task::Waker;
 
-use hedgerow_base::Timestamp;
+use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_plane::{Admitted, Plane};
 pub use hedgerow_plane::{
     Durability, Message, Outcome, Published, Refusal, SessionChange, StoredMessage, StoredSession,
@@ -35,6 +35,17 @@ pub trait Gate: Clone + Send + 'static {
     /// # Errors
     /// The refusal, which becomes a code in SUBACK.
     fn subscribe(&self, session: &Self::Admitted, filter: &str) -> Result<(), Refusal>;
+
+    /// Whether a program's token still works. If it does not, no session of it can be resumed.
+    fn knows_program(&self, _: (TenantId, i64), _: Timestamp) -> bool {
+        true
+    }
+
+    /// Whether each delivery to a session is to be judged from its beginning, because what it subscribed to
+    /// can be wider than what it may be handed. Otherwise that begins when it is narrowed.
+    fn judges_deliveries(&self, _: &Self::Admitted) -> bool {
+        false
+    }
 
     /// Whether the session may still be handed messages of a topic that it subscribed to.
     fn may_receive(&self, session: &Self::Admitted, topic: &str) -> bool;
@@ -104,6 +115,14 @@ impl Gate for Plane {
 
     fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
         self.subscribe(session, filter)
+    }
+
+    fn knows_program(&self, (tenant, token): (TenantId, i64), now: Timestamp) -> bool {
+        self.directory().knows_program(tenant, token, now)
+    }
+
+    fn judges_deliveries(&self, session: &Admitted) -> bool {
+        self.judges_deliveries(session)
     }
 
     fn may_receive(&self, session: &Admitted, topic: &str) -> bool {

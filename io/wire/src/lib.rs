@@ -8,7 +8,7 @@
 //! sessions whose client came back elsewhere.
 //!
 //! What it is not: it decides nothing. [`Gate`] is asked who may come in, what may be said and heard,
-//! and when a message is durable; a [`Door`] proves who is there.
+//! and when a message is durable; a [`Door`] proves who is there, or `io/listen` does from CONNECT.
 //!
 //! ```no_run
 //! # use hedgerow_wire::{Gate, Settings, Wire};
@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod admission;
 mod clock;
 mod connection;
 mod counters;

@@ -42,6 +42,8 @@ pub(crate) struct State<G: Gate> {
     pub(crate) half_open: Option<Place>,
     /// How it ended; the connection's task does the rest.
     pub(crate) ended: Option<Closed>,
+    /// When the client is to be told that it is not let in.
+    pub(crate) late: Option<Timestamp>,
     /// Since when the stream takes nothing of `out`, or since when it is being closed.
     pub(crate) blocked_since: Option<Timestamp>,
     pub(crate) away: Option<Box<Away>>,
@@ -109,6 +111,7 @@ impl<G: Gate> Link<G> {
             is_assigned: false,
             half_open,
             ended: None,
+            late: None,
             blocked_since: None,
             away: None,
             armed: None,
@@ -366,6 +369,6 @@ impl<G: Gate> State<G> {
         let patience = if self.ended.is_some() { limits::LINGER_MS_MAX } else { stall_ms };
         let blocked = self.blocked_since.map(|since| since.plus_ms(patience));
         let deadline = self.server.deadline().map(|deadline| deadline.at);
-        blocked.into_iter().chain(deadline).chain(away).min()
+        blocked.into_iter().chain(deadline).chain(away).chain(self.late).min()
     }
 }

@@ -1,5 +1,6 @@
 use std::{future::Future, net, rc::Rc, sync::Arc, time::Duration};
 
+use hedgerow_listen::Caller;
 use hedgerow_policy::Peer;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -14,17 +15,17 @@ use crate::{
     shard::Shard,
 };
 
-/// How a TCP connection becomes a stream with a proven peer. `io/listen` has the one that speaks TLS.
+/// How a TCP connection becomes a stream with somebody at its end. [`TlsDoor`](crate::TlsDoor) speaks TLS.
 pub trait Door: Send + Sync + 'static {
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
-    /// Proves who is there, once the first byte came. An error is a word for the counters. The shard gives it
+    /// Says who is there, once the first byte came: proven, or to sign in with CONNECT. An error is a word for the counters. The shard gives it
     /// [`HANDSHAKE_MS_MAX`](crate::limits::HANDSHAKE_MS_MAX), and drops what it used when it is done.
     fn open(
         &self,
         tcp: TcpStream,
-    ) -> impl Future<Output = Result<(Self::Stream, Peer), &'static str>>;
+    ) -> impl Future<Output = Result<(Self::Stream, Caller), &'static str>>;
 }
 
 /// Takes everybody on this machine for a loopback tester.
@@ -33,9 +34,9 @@ pub(crate) struct Insecure(pub(crate) Peer);
 impl Door for Insecure {
     type Stream = TcpStream;
 
-    async fn open(&self, tcp: TcpStream) -> Result<(TcpStream, Peer), &'static str> {
+    async fn open(&self, tcp: TcpStream) -> Result<(TcpStream, Caller), &'static str> {
         match tcp.peer_addr() {
-            Ok(from) if from.ip().is_loopback() => Ok((tcp, self.0)),
+            Ok(from) if from.ip().is_loopback() => Ok((tcp, Caller::Proven(self.0))),
             Ok(_) | Err(_) => Err("not-loopback"),
         }
     }
@@ -128,8 +129,8 @@ fn take_in<G: Gate, D: Door>(
         };
         match timeout(patience, entering).await {
             // A task of its own: an open connection does not carry the room of its handshake.
-            Ok(Ok((stream, peer))) => {
-                spawn_local(Connection::new(stream, peer, shard, places));
+            Ok(Ok((stream, caller))) => {
+                spawn_local(Connection::new(stream, caller, shard, places));
             }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),

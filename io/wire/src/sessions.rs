@@ -257,14 +257,32 @@ impl<G: Gate> Shard<G> {
         self.offer_silently();
     }
 
-    /// Judges an open session again, after the gate's revision moved.
+    /// Judges a session again, after the gate's revision moved. One whose client is away is judged when the
+    /// client comes back; if it is a program whose token is gone, it never will.
     pub(crate) fn rejudge(&self, link: &Rc<Link<G>>, revision: u64, now: Timestamp) {
         let mut guard = link.state.borrow_mut();
         let state = &mut *guard;
-        if state.revision == revision || state.ended.is_some() || state.away.is_some() {
+        if state.revision == revision {
             return;
         }
         state.revision = revision;
+        if let Some(away) = &mut state.away {
+            let wall = self.clock.wall(now);
+            let is_gone = state.key.as_ref().is_some_and(|key| {
+                key.program().is_some_and(|of| !self.gate.knows_program(of, wall))
+            });
+            if is_gone {
+                // Its will is judged by what is left of its rights.
+                state.admitted.iter_mut().for_each(|held| drop(self.gate.rejudge(held, wall)));
+                away.expires = now;
+                drop(guard);
+                self.away_is_due(link, now);
+            }
+            return;
+        }
+        if state.ended.is_some() {
+            return;
+        }
         let Some(mut admitted) = state.admitted.take() else { return };
         match self.gate.rejudge(&mut admitted, self.clock.wall(now)) {
             Verdict::Unchanged => {}

@@ -1,9 +1,9 @@
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_identity::{Claim, Serial, revocation::Reason};
-use hedgerow_policy::{
-    CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing, audit::Entry,
-};
+use hedgerow_policy::{CertificateId, Fact, Overlay, PersonId, Role, Standing, audit::Entry};
 use hedgerow_registry::{Device, DeviceKey, KeyStorage, Label, State};
+
+use crate::Token;
 
 /// A certificate that the hub issued to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,21 +221,8 @@ pub enum Change {
     },
     /// Signed out.
     EndSession([u8; 32]),
-    /// A new token; the bytes are SHA-256 over it.
-    AddToken {
-        /// Of the tenant.
-        tenant: TenantId,
-        /// The number.
-        token: i64,
-        /// SHA-256 over it.
-        hash: [u8; 32],
-        /// What people call it.
-        name: String,
-        /// What it may do.
-        scopes: Scopes,
-        /// Until when; none for the token of the machine itself.
-        expires: Option<Timestamp>,
-    },
+    /// A new token.
+    AddToken(Box<Token>),
     /// The token is gone.
     RemoveToken(TenantId, i64),
 }
@@ -247,6 +234,8 @@ pub enum Event {
     Device(DeviceKey),
     /// What devices of this profile may do changed.
     Profile(TenantId, String),
+    /// A token was made or taken away.
+    Token(TenantId, i64),
     /// Certificates were revoked: the list is to be made anew.
     Revoked,
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use hedgerow_base::Fault;
 use hedgerow_identity::{Refusal, RequestProblem};
-use hedgerow_policy::Denial;
+use hedgerow_policy::{Denial, TopicGrantError};
 use hedgerow_registry::{FilterProblem, NameProblem, WrongStep};
 
 /// Why something was not done: whose fault, what happened, and what to do about it.
@@ -63,6 +63,12 @@ impl From<WrongStep> for Failure {
 impl From<NameProblem> for Failure {
     fn from(problem: NameProblem) -> Self {
         Self::new(problem.fault(), problem.to_string())
+    }
+}
+
+impl From<TopicGrantError> for Failure {
+    fn from(error: TopicGrantError) -> Self {
+        Self::new(error.fault(), error.to_string())
     }
 }
 

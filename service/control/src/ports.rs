@@ -152,6 +152,8 @@ pub trait Store: Send + Sync {
     fn token(&self, hash: [u8; 32]) -> Pending<'_, Option<Token>>;
     /// Tokens of a tenant.
     fn tokens(&self, tenant: TenantId) -> Pending<'_, Vec<Token>>;
+    /// Those of every tenant: for the start.
+    fn all_tokens(&self) -> Pending<'_, Vec<Token>>;
 }
 
 /// The newest reading of a series.

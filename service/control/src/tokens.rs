@@ -1,11 +1,14 @@
 //! Tokens: how programs sign in.
 
 use hedgerow_base::{Fault, TenantId, Timestamp};
-use hedgerow_policy::Scopes;
+use hedgerow_policy::{
+    Scopes, TopicGrant, TopicGrants,
+    audit::{Effect, Entry},
+};
 use hedgerow_registry::check_name;
 
 use crate::{
-    Change, Control, Ctx, Failure,
+    Change, Commit, Control, Ctx, Event, Failure,
     gate::{Effects, action},
     limits::{TOKEN_LIFE_MS_MAX, TOKENS_MAX},
 };
@@ -34,10 +37,14 @@ pub struct Token {
     pub tenant: TenantId,
     /// Its number.
     pub id: i64,
+    /// SHA-256 over its secret, which has 256 random bits.
+    pub hash: [u8; 32],
     /// What people call it.
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
+    /// What it may say and hear over MQTT; with none, what its scopes say.
+    pub grants: Vec<TopicGrant>,
     /// When it was made.
     pub created: Timestamp,
     /// Until when it works.
@@ -51,6 +58,8 @@ pub struct NewToken {
     pub name: String,
     /// What it may do.
     pub scopes: Scopes,
+    /// What it may say and hear over MQTT; with none, what its scopes say.
+    pub grants: Vec<TopicGrant>,
     /// How long it works.
     pub life_ms: i64,
 }
@@ -59,7 +68,7 @@ impl Control {
     /// Makes a token; `hash` is SHA-256 over the secret that the caller made and shows once.
     ///
     /// # Errors
-    /// Not allowed, a bad name or life, or too many.
+    /// Not allowed, a bad name or life, nothing that it may do, or too many.
     pub async fn create_token(
         &self,
         ctx: &Ctx,
@@ -74,11 +83,28 @@ impl Control {
                 format!("a token works for up to {days} days"),
             ));
         }
-        let name = check_name(&new.name)?.to_owned();
-        let expires = Some(ctx.now.plus_ms(new.life_ms));
-        let token = self.next_token(permit.tenant(), name, new.scopes, ctx.now, expires).await?;
-        let effects = Effects::on(format!("token:{}", token.id), vec![add(&token, hash)])
-            .saying("scopes", new.scopes.words().collect::<Vec<_>>().join(" "));
+        if new.scopes == Scopes::NONE && new.grants.is_empty() {
+            let reason = "choose at least one thing that the token may do: a scope or a grant";
+            return Err(Failure::new(Fault::Invalid, reason));
+        }
+        TopicGrants::compile(&new.grants)?;
+        let token = Token {
+            tenant: permit.tenant(),
+            id: self.token_number(permit.tenant()).await?,
+            hash,
+            name: check_name(&new.name)?.to_owned(),
+            scopes: new.scopes,
+            grants: new.grants,
+            created: ctx.now,
+            expires: Some(ctx.now.plus_ms(new.life_ms)),
+        };
+        let mut effects = Effects::on(subject(token.id), vec![add(&token)])
+            .saying("scopes", token.scopes.words().collect::<Vec<_>>().join(" "))
+            .telling(Event::Token(token.tenant, token.id));
+        if !token.grants.is_empty() {
+            let grants: Vec<_> = token.grants.iter().map(TopicGrant::to_string).collect();
+            effects = effects.saying("grants", grants.join("; "));
+        }
         self.commit(ctx, permit, effects).await?;
         Ok(token)
     }
@@ -92,29 +118,33 @@ impl Control {
         let permit = self.permit::<MakeMachineToken>(ctx).await?;
         let tenant = permit.tenant();
         let all = Scopes::READ.and(Scopes::DEVICES).and(Scopes::ADMIN);
-        let name = MACHINE_TOKEN.to_owned();
-        let old = self.store.tokens(tenant).await?.into_iter().filter(|t| t.expires.is_none());
-        let mut changes: Vec<_> = old.map(|t| Change::RemoveToken(tenant, t.id)).collect();
-        let token = self.next_token(tenant, name, all, ctx.now, None).await?;
-        changes.push(add(&token, hash));
-        self.commit(ctx, permit, Effects::on(format!("token:{}", token.id), changes)).await
+        let token = Token {
+            tenant,
+            id: self.token_number(tenant).await?,
+            hash,
+            name: MACHINE_TOKEN.to_owned(),
+            scopes: all,
+            grants: Vec::new(),
+            created: ctx.now,
+            expires: None,
+        };
+        let mut effects = Effects::on(subject(token.id), Vec::new());
+        let tokens = self.store.tokens(tenant).await?;
+        for old in tokens.iter().filter(|token| token.expires.is_none()) {
+            effects.changes.push(Change::RemoveToken(tenant, old.id));
+            effects = effects.telling(Event::Token(tenant, old.id));
+        }
+        effects.changes.push(add(&token));
+        self.commit(ctx, permit, effects.telling(Event::Token(tenant, token.id))).await
     }
 
-    async fn next_token(
-        &self,
-        tenant: TenantId,
-        name: String,
-        scopes: Scopes,
-        created: Timestamp,
-        expires: Option<Timestamp>,
-    ) -> Result<Token, Failure> {
+    async fn token_number(&self, tenant: TenantId) -> Result<i64, Failure> {
         let tokens = self.store.tokens(tenant).await?;
         if tokens.len() >= usize::try_from(TOKENS_MAX).unwrap_or(usize::MAX) {
             let reason = format!("there are {TOKENS_MAX} tokens; remove some first");
             return Err(Failure::new(Fault::TooMuch, reason));
         }
-        let id = i64::from_be_bytes(self.random()) & (i64::MAX >> 11);
-        Ok(Token { tenant, id, name, scopes, created, expires })
+        Ok(i64::from_be_bytes(self.random()) & (i64::MAX >> 11))
     }
 
     /// Takes a token away.
@@ -131,8 +161,8 @@ impl Control {
                 "this is the token of the hub's own machine; it is made anew at each start";
             return Err(Failure::new(Fault::Conflict, reason));
         }
-        let change = Change::RemoveToken(tenant, id);
-        self.commit(ctx, permit, Effects::on(format!("token:{id}"), vec![change])).await
+        let effects = Effects::on(subject(id), vec![Change::RemoveToken(tenant, id)]);
+        self.commit(ctx, permit, effects.telling(Event::Token(tenant, id))).await
     }
 
     /// Tokens, without their secrets.
@@ -142,6 +172,30 @@ impl Control {
     pub async fn tokens(&self, ctx: &Ctx) -> Result<Vec<Token>, Failure> {
         let permit = self.permit::<ListTokens>(ctx).await?;
         self.store.tokens(permit.tenant()).await
+    }
+
+    /// The plane denied a program something for the first time: recorded.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn program_denied(
+        &self,
+        (tenant, token): (TenantId, i64),
+        at: Timestamp,
+        word: &'static str,
+        topic: &str,
+    ) -> Result<(), Failure> {
+        let entry = Entry {
+            at,
+            tenant,
+            actor: subject(token),
+            action: "token.mqtt",
+            subject: subject(token),
+            effect: Effect::Denied,
+            detail: vec![("why", word.to_owned()), ("topic", topic.to_owned())],
+        };
+        let (changes, events) = (Vec::new(), Vec::new());
+        self.store.commit(Commit { now: at, changes, audit: vec![entry], events }).await
     }
 
     /// The token of a hash, when it still works.
@@ -156,13 +210,10 @@ impl Control {
 
 const MACHINE_TOKEN: &str = "this machine";
 
-fn add(token: &Token, hash: [u8; 32]) -> Change {
-    Change::AddToken {
-        tenant: token.tenant,
-        token: token.id,
-        hash,
-        name: token.name.clone(),
-        scopes: token.scopes,
-        expires: token.expires,
-    }
+fn subject(token: i64) -> String {
+    format!("token:{token}")
+}
+
+fn add(token: &Token) -> Change {
+    Change::AddToken(Box::new(token.clone()))
 }

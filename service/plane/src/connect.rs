@@ -7,10 +7,10 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
-use hedgerow_policy::{Application, CertificateId, DirectDevice, Peer, Standing};
+use hedgerow_policy::{CertificateId, DirectDevice, Peer, Standing};
 use hedgerow_telemetry::DeviceKey;
 
-use crate::{Plane, Refusal, directory::Entry};
+use crate::{Plane, Refusal, denials::Known, directory::Entry, tokens::Program};
 
 /// Whose session it is. Sessions are keyed by this and the client id, so that nobody can take another
 /// identity's session.
@@ -31,7 +31,7 @@ pub struct Admitted(pub(crate) Who);
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
     Device { entry: Arc<Entry>, certificate: CertificateId, expires: Timestamp },
-    Application(Application),
+    Application(Arc<Program>),
     LoopbackTester,
 }
 
@@ -54,17 +54,18 @@ impl Admitted {
             Who::Device { entry, .. } => {
                 Identity::Device(entry.admission.tenant, entry.admission.device)
             }
-            Who::Application(application) => Identity::Token(application.tenant, application.token),
+            Who::Application(program) => Identity::Token(program.token.tenant, program.token.token),
             Who::LoopbackTester => Identity::LoopbackTester,
         }
     }
 
-    /// When the session must end at the latest: its certificate expires then.
+    /// When the session must end at the latest: its certificate or token expires then.
     #[must_use]
-    pub const fn expires(&self) -> Option<Timestamp> {
+    pub fn expires(&self) -> Option<Timestamp> {
         match &self.0 {
             Who::Device { expires, .. } => Some(*expires),
-            Who::Application(_) | Who::LoopbackTester => None,
+            Who::Application(program) => program.token.expires,
+            Who::LoopbackTester => None,
         }
     }
 
@@ -100,19 +101,23 @@ impl Plane {
     ///
     /// # Errors
     /// A [`Refusal`] of the fault Denied: the device is not known, its certificate is not valid any more,
-    /// or its standing is cut.
+    /// or its standing is cut; the program's token does not work any more.
     pub fn admit(&self, peer: Peer, now: Timestamp) -> Result<Admitted, Refusal> {
         if peer.is_loopback_tester() {
             return Ok(Admitted(Who::LoopbackTester));
         }
         if let Some(application) = peer.application() {
-            return Ok(Admitted(Who::Application(*application)));
+            let program = self.token_of(application, now).inspect_err(|refusal| {
+                let identity = Identity::Token(application.tenant, application.token);
+                self.denials.note(identity, Known::Nobody, refusal.word, "");
+            })?;
+            return Ok(Admitted(Who::Application(program)));
         }
         let Some(device) = peer.device() else { return Err(NO_PERSON) };
         self.admit_device(device, now).inspect_err(|refusal| {
             let identity = Identity::Device(device.tenant, device.device);
             let entry = self.directory().find(device.tenant, device.device);
-            self.denials.note(identity, entry.as_deref(), refusal.word, "");
+            self.denials.note(identity, entry.as_deref().into(), refusal.word, "");
         })
     }
 
@@ -136,8 +141,10 @@ impl Plane {
 
     /// Judges an open session again after the revision moved.
     pub fn rejudge(&self, session: &mut Admitted, now: Timestamp) -> Verdict {
-        let Who::Device { entry, certificate, expires } = &session.0 else {
-            return Verdict::Unchanged;
+        let (entry, certificate, expires) = match &mut session.0 {
+            Who::Device { entry, certificate, expires } => (entry, certificate, expires),
+            Who::Application(program) => return self.rejudge_application(program, now),
+            Who::LoopbackTester => return Verdict::Unchanged,
         };
         if now >= *expires {
             return Verdict::Ended(NOT_VALID);
@@ -153,7 +160,9 @@ impl Plane {
             Some(current) if current.admission.incarnation != life => {
                 return Verdict::Ended(NOT_VALID);
             }
-            Some(_) | None => {}
+            // What is left of a session that ends, like its will, has the rights of now.
+            Some(current) => *entry = current,
+            None => {}
         }
         match self.admit_device(&shown, now) {
             Ok(admitted) => {

@@ -1,4 +1,4 @@
-//! Denials are counted; the first of a kind for each device is handed on for the audit log, so that
+//! Denials are counted; the first of a kind for each device and program is handed on for the audit log, so that
 //! nobody can fill the disk with refusals.
 
 use std::{
@@ -14,10 +14,11 @@ use crate::{
     commits::lock,
     directory::Entry,
     limits::{NOTICE_TOPIC_BYTES_MAX, STRANGERS_MAX},
+    tokens::Program,
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 22] = [
+const WORDS: [&str; 24] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -36,11 +37,27 @@ const WORDS: [&str; 22] = [
     "person",
     "scope",
     "filter",
+    "grant",
+    "token",
     "outside",
     "system",
     "store-full",
     "other",
 ];
+
+/// Who was denied something, as far as the directory knows it: the first of each kind is remembered there.
+#[derive(Clone, Copy)]
+pub(crate) enum Known<'a> {
+    Device(&'a Entry),
+    Program(&'a Program),
+    Nobody,
+}
+
+impl<'a> From<Option<&'a Entry>> for Known<'a> {
+    fn from(entry: Option<&'a Entry>) -> Self {
+        entry.map_or(Self::Nobody, Self::Device)
+    }
+}
 
 pub(crate) struct Denials {
     counts: [AtomicU64; WORDS.len()],
@@ -63,17 +80,17 @@ impl Denials {
     pub(crate) fn note(
         &self,
         identity: Identity,
-        entry: Option<&Entry>,
+        known: Known<'_>,
         word: &'static str,
         topic: &str,
     ) {
-        self.note_many(identity, entry, word, 1, topic);
+        self.note_many(identity, known, word, 1, topic);
     }
 
     pub(crate) fn note_many(
         &self,
         identity: Identity,
-        entry: Option<&Entry>,
+        known: Known<'_>,
         word: &'static str,
         count: u32,
         topic: &str,
@@ -82,15 +99,14 @@ impl Denials {
         if let Some(counter) = self.counts.get(kind) {
             counter.fetch_add(u64::from(count), Ordering::Relaxed);
         }
-        let is_first = match entry {
-            Some(entry) => {
-                let bit = 1u64 << kind;
-                entry.vitals.denied.fetch_or(bit, Ordering::Relaxed) & bit == 0
-            }
-            None => self.is_new_stranger(identity),
+        let bit = 1u64 << kind;
+        let is_news = |noticed: &AtomicU64| noticed.fetch_or(bit, Ordering::Relaxed) & bit == 0;
+        let (is_first, device) = match known {
+            Known::Device(entry) => (is_news(&entry.vitals.denied), Some(entry.admission.key())),
+            Known::Program(program) => (is_news(&program.denied), None),
+            Known::Nobody => (self.is_new_stranger(identity), None),
         };
         if is_first {
-            let device = entry.map(|entry| entry.admission.key());
             let topic = cut(topic);
             self.notices.first_denial(FirstDenial { device, identity, word, topic });
         }
@@ -139,8 +155,8 @@ mod tests {
         for number in 0..=STRANGERS_MAX as u128 {
             let device = DeviceId::from_bytes(number.to_be_bytes());
             let identity = Identity::Device(TenantId::FIRST, device);
-            denials.note(identity, None, "unknown-device", "");
-            denials.note(identity, None, "unknown-device", "");
+            denials.note(identity, Known::Nobody, "unknown-device", "");
+            denials.note(identity, Known::Nobody, "unknown-device", "");
         }
         assert_eq!(lock(&seen.0).len(), STRANGERS_MAX);
         let counted: Vec<_> = denials.counts().collect();

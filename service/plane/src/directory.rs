@@ -1,4 +1,4 @@
-//! The devices that the data plane knows: a snapshot in memory, kept true by the control plane.
+//! The devices and tokens that the data plane knows: a snapshot in memory, kept true by the control plane.
 
 use std::{
     collections::HashMap,
@@ -17,6 +17,7 @@ use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
 use crate::{
     Readings,
     commits::{Wakers, lock},
+    tokens::Tokens,
 };
 
 /// A certificate that a device may show: issued by us, not revoked.
@@ -57,10 +58,11 @@ impl DeviceAdmission {
     }
 }
 
-/// The devices in memory. Cheap to read; each change grows the revision after it can be seen.
+/// The devices and tokens in memory. Cheap to read; each change grows the revision after it can be seen.
 #[derive(Debug, Default)]
 pub struct Directory {
     devices: RwLock<HashMap<(TenantId, DeviceId), Arc<Entry>>>,
+    pub(crate) tokens: Tokens,
     revision: AtomicU64,
     wakers: Mutex<Wakers>,
 }
@@ -206,7 +208,12 @@ impl Directory {
         devices.get(&(tenant, device)).map(Arc::clone)
     }
 
-    fn changed(&self) {
+    pub(crate) fn knows(&self, tenant: TenantId, device: DeviceId) -> bool {
+        let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
+        devices.contains_key(&(tenant, device))
+    }
+
+    pub(crate) fn changed(&self) {
         self.revision.fetch_add(1, Ordering::AcqRel);
         Wakers::wake(&self.wakers);
     }

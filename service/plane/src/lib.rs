@@ -7,6 +7,7 @@
 //!
 //! What it is not: it reads no clock, no socket and no disk, and asks no policy engine for a message.
 
+mod application;
 mod commits;
 mod connect;
 mod denials;
@@ -18,6 +19,7 @@ mod publish;
 mod pulse;
 mod sessions;
 mod subscribe;
+mod tokens;
 mod watch;
 
 use std::{fmt, sync::Arc};
@@ -32,6 +34,7 @@ pub use pulse::{Minute, Pulse, Totals};
 pub use sessions::{
     SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
 };
+pub use tokens::TokenAdmission;
 pub use watch::{LocalBus, Watched, Watcher};
 
 /// The data plane. Cheap to clone: all clones are the same one.
@@ -79,7 +82,7 @@ impl Plane {
         self.sessions.as_deref()
     }
 
-    /// The devices that it knows; the control plane keeps them true.
+    /// The devices and tokens that it knows; the control plane keeps them true.
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory

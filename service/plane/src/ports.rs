@@ -46,13 +46,13 @@ pub trait Bus: Send + Sync {
     fn carry(&self, live: LiveValue);
 }
 
-/// A denial that is the first of its kind for its device since the hub started. Who takes the notice
+/// A denial that is the first of its kind for its device or program since the hub started. Who takes the notice
 /// stamps it with the time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstDenial<'a> {
     /// The device, as far as the hub knows it.
     pub device: Option<DeviceKey>,
-    /// The device's id or other identity as it was proven, for those that the hub does not know.
+    /// Who it is, as it was proven.
     pub identity: crate::Identity,
     /// The kind: a word that never changes.
     pub word: &'static str,

@@ -13,11 +13,12 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_policy::{Application, Channel, Scopes};
+use hedgerow_policy::Channel;
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
-    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, directory::Entry, watch,
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, denials::Known,
+    directory::Entry,
 };
 
 /// A message as it came from the wire.
@@ -63,8 +64,6 @@ const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
 const SYSTEM: Refusal =
     Refusal::new(Fault::Denied, "system", "only the hub itself publishes under $SYS/");
-const SCOPE: Refusal =
-    Refusal::new(Fault::Denied, "scope", "the token has no scope for this; make one that has");
 const EXPIRED: Refusal =
     Refusal::new(Fault::Denied, "certificate", "the certificate has expired; enrol again");
 
@@ -74,7 +73,9 @@ impl Plane {
         let outcome = match &session.0 {
             Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
-            Who::Application(application) => self.publish_application(application, message),
+            Who::Application(program) => {
+                self.publish_application(&program.token, message.topic, now)
+            }
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
             Who::LoopbackTester => Ok(Outcome::Done),
@@ -111,7 +112,8 @@ impl Plane {
             let identity = Identity::Device(admission.tenant, admission.device);
             for (reason, count) in refusals.iter() {
                 let word = reason.word();
-                self.denials.note_many(identity, Some(entry), word, count, message.topic);
+                let known = Known::Device(entry);
+                self.denials.note_many(identity, known, word, count, message.topic);
             }
             if batch.is_empty() {
                 return Ok(Outcome::Done);
@@ -125,22 +127,6 @@ impl Plane {
             }
             Ok(if message.needs_ack { Outcome::Pending(ticket) } else { Outcome::Done })
         })
-    }
-
-    /// A program may send a device what the device may receive: actions and desired state.
-    fn publish_application(
-        &self,
-        application: &Application,
-        message: Message<'_>,
-    ) -> Result<Outcome, Refusal> {
-        if !application.scopes.contain(Scopes::DEVICES) {
-            return Err(SCOPE);
-        }
-        let entry = watch::device_of(message.topic)
-            .and_then(|device| self.directory().find(application.tenant, device));
-        let entry = entry.ok_or(hedgerow_policy::GrantDenial::NotYours)?;
-        entry.compiled(self.readings()).grants.receive(message.topic)?;
-        Ok(Outcome::Done)
     }
 
     #[cold]
@@ -158,11 +144,12 @@ impl Plane {
     }
 
     pub(crate) fn denied(&self, session: &Admitted, word: &'static str, topic: &str) {
-        let entry = match &session.0 {
-            Who::Device { entry, .. } => Some(&**entry),
-            Who::Application(_) | Who::LoopbackTester => None,
+        let known = match &session.0 {
+            Who::Device { entry, .. } => Known::Device(entry),
+            Who::Application(program) => Known::Program(program),
+            Who::LoopbackTester => Known::Nobody,
         };
-        self.denials.note(session.identity(), entry, word, topic);
+        self.denials.note(session.identity(), known, word, topic);
     }
 }
 

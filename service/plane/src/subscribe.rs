@@ -3,21 +3,15 @@
 use std::sync::atomic::Ordering;
 
 use hedgerow_base::{DeviceKey, Fault};
-use hedgerow_policy::Scopes;
 
 use crate::{
     Admitted, Plane, Refusal,
     connect::{UNKNOWN, Who},
     publish::is_under_things,
-    watch,
 };
 
 const OUTSIDE: Refusal =
     Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
-const SCOPE: Refusal =
-    Refusal::new(Fault::Denied, "scope", "the token needs the scope read for this");
-const FILTER: Refusal =
-    Refusal::new(Fault::Denied, "filter", "a program may subscribe under things/ only");
 
 const UNDECLARED: Refusal =
     Refusal::new(Fault::Absent, "undeclared", "the device's profile does not declare that action");
@@ -36,11 +30,7 @@ impl Plane {
                 let compiled = entry.compiled(self.readings());
                 compiled.grants.subscribe(filter).map_err(Refusal::from)
             }
-            Who::Application(application) if !application.scopes.contain(Scopes::READ) => {
-                Err(SCOPE)
-            }
-            Who::Application(_) if filter.starts_with("things/") => Ok(()),
-            Who::Application(_) => Err(FILTER),
+            Who::Application(program) => Self::subscribe_application(&program.token, filter),
             Who::LoopbackTester if may_test(filter) => Ok(()),
             Who::LoopbackTester => Err(OUTSIDE),
         };
@@ -64,6 +54,17 @@ impl Plane {
         Ok(())
     }
 
+    /// Whether what a session subscribed to can be wider than what it may be handed, so that each
+    /// delivery is to be judged by [`Plane::may_receive`]: a device's filters are not, until its standing
+    /// narrows.
+    #[must_use]
+    pub const fn judges_deliveries(&self, session: &Admitted) -> bool {
+        match &session.0 {
+            Who::Device { .. } => false,
+            Who::Application(_) | Who::LoopbackTester => true,
+        }
+    }
+
     /// Whether this session may be handed a message on `topic` now. Cheap; asked for each delivery.
     #[must_use]
     #[inline]
@@ -72,12 +73,7 @@ impl Plane {
             Who::Device { entry, .. } => {
                 entry.compiled(self.readings()).grants.receive(topic).is_ok()
             }
-            Who::Application(application) => {
-                application.scopes.contain(Scopes::READ)
-                    && watch::device_of(topic).is_some_and(|device| {
-                        self.directory().find(application.tenant, device).is_some()
-                    })
-            }
+            Who::Application(program) => self.may_application_receive(&program.token, topic),
             Who::LoopbackTester => !is_under_things(topic),
         }
     }

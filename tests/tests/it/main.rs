@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod applications;
 mod audit;
 mod burst;
 mod disk;

@@ -23,11 +23,15 @@ pub(crate) fn line(words: fmt::Arguments<'_>) {
     }
 }
 
-/// A member as people read it: text without quotes, nothing as a hyphen.
+/// A member as people read it: text without quotes, a list with commas, nothing as a hyphen.
 pub(crate) fn text(value: &Value, name: &str) -> String {
     match value.pointer(&format!("/{}", name.replace('.', "/"))) {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) if list.is_empty() => "-".into(),
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
         Some(Value::Bool(true)) => "yes".into(),
         Some(Value::Bool(false)) => "no".into(),
         Some(other) => other.to_string(),

@@ -14,6 +14,7 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
+    SignIn,
     limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, config, tester},
 };
@@ -53,12 +54,11 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));
-    let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
-    let mqtts = listen_mqtt(
-        &wire,
-        up.addresses.mqtts,
-        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST),
-    )?;
+    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
+    let plane = hub.plane.clone();
+    let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
+    let door = TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(sign_in);
+    let mqtts = listen_mqtt(&wire, up.addresses.mqtts, door)?;
     if let Some(address) = up.insecure_mqtt {
         listen_insecurely(&wire, address)?;
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use hedgerow_api::{Bounds, RevocationList};
 use hedgerow_control::{
-    Event, Failure,
+    Event, Failure, Token,
     ports::{Herald, Pending, Store},
 };
-use hedgerow_plane::{DeviceAdmission, Plane, ValidCertificate};
+use hedgerow_plane::{DeviceAdmission, Plane, TokenAdmission, ValidCertificate};
+use hedgerow_policy::TopicGrants;
 use hedgerow_registry::{Device, DeviceKey, State};
 use tokio::sync::Mutex;
 
@@ -50,6 +51,8 @@ impl Messenger {
             let (tenant, name) = (record.tenant, record.name.clone());
             self.profiles.set(tenant, &name, Some(record));
         }
+        let tokens: Result<Vec<_>, _> = self.store.all_tokens().await?.iter().map(token).collect();
+        self.plane.directory().apply_tokens(tokens?);
         let mut admissions = Vec::new();
         for device in self.store.all_devices().await? {
             admissions.push(self.admission(&device).await?);
@@ -71,12 +74,31 @@ impl Messenger {
     }
 }
 
+/// What the data plane is to know of a token.
+fn token(token: &Token) -> Result<TokenAdmission, Failure> {
+    Ok(TokenAdmission {
+        tenant: token.tenant,
+        token: token.id,
+        hash: token.hash,
+        scopes: token.scopes,
+        grants: Arc::new(TopicGrants::compile(&token.grants)?),
+        expires: token.expires,
+    })
+}
+
 impl Herald for Messenger {
     fn tell(&self, event: Event) -> Pending<'_, ()> {
         Box::pin(async move {
             let _turn = self.turn.lock().await;
             match event {
                 Event::Revoked => self.revocation.forget(),
+                Event::Token(tenant, id) => {
+                    let tokens = self.store.tokens(tenant).await?;
+                    match tokens.iter().find(|token| token.id == id) {
+                        Some(found) => self.plane.directory().apply_tokens([token(found)?]),
+                        None => self.plane.directory().remove_token(tenant, id),
+                    }
+                }
                 Event::Device(key) => self.refresh_device(key).await?,
                 Event::Profile(tenant, name) => {
                     let record = self.store.profile(tenant, &name).await?;

@@ -26,8 +26,10 @@ use super::{
 };
 use crate::args::Up;
 
-/// How long a session can outlive its certificate.
-const CLOCK_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked whether a token has expired: its sessions end within a second.
+const CLOCK_EVERY: Duration = Duration::from_millis(500);
+/// So many of these make the time that a session can outlive its certificate: 30 s.
+const CERTIFICATES_EVERY: u64 = 60;
 
 /// Everything that serves have in common.
 pub(super) struct Hub {
@@ -166,11 +168,16 @@ impl Hub {
     }
 }
 
-/// Has open sessions judged again now and then: a certificate that expires changes nothing in the store.
+/// Has sessions judged again when a token has expired, and now and then all: that a certificate expires
+/// changes nothing in the store.
 async fn watch_the_clock(plane: Plane) {
-    loop {
-        tokio::time::sleep(CLOCK_EVERY).await;
-        plane.directory().time_passed();
+    let mut clock = tokio::time::interval(CLOCK_EVERY);
+    for turn in 1u64.. {
+        clock.tick().await;
+        plane.directory().expire_tokens(now());
+        if turn % CERTIFICATES_EVERY == 0 {
+            plane.directory().time_passed();
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use hedgerow_base::{DeviceKey, Timestamp};
+use hedgerow_base::{DeviceKey, TenantId, Timestamp};
 use hedgerow_control::{Control, Sighting};
 use hedgerow_listen::server::now;
-use hedgerow_plane::{FirstDenial, Notices};
+use hedgerow_plane::{FirstDenial, Identity, Notices};
 use hedgerow_registry::KeyStorage;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
@@ -30,6 +30,7 @@ enum Notice {
     Connected(DeviceKey, Timestamp),
     Disconnected(DeviceKey, &'static str, Timestamp),
     Denied(DeviceKey, &'static str, String, Timestamp),
+    ProgramDenied((TenantId, i64), &'static str, String, Timestamp),
     KeyStorage(DeviceKey, KeyStorage, Timestamp),
 }
 
@@ -80,8 +81,14 @@ impl Notices for Queue {
     }
 
     fn first_denial(&self, denial: FirstDenial<'_>) {
-        if let Some(device) = denial.device {
-            self.put(Notice::Denied(device, denial.word, denial.topic.into(), now()));
+        let FirstDenial { device, identity, word, topic } = denial;
+        match (device, identity) {
+            (Some(device), _) => self.put(Notice::Denied(device, word, topic.into(), now())),
+            (None, Identity::Token(tenant, token)) => {
+                self.put(Notice::ProgramDenied((tenant, token), word, topic.into(), now()));
+            }
+            // There is no log that a stranger's refusal belongs into.
+            (None, Identity::Device(..) | Identity::LoopbackTester) => {}
         }
     }
 }
@@ -118,6 +125,9 @@ impl Waiting {
                     }
                     Notice::Denied(device, word, topic, at) => {
                         control.denied(device, at, word, &topic).await
+                    }
+                    Notice::ProgramDenied(program, word, topic, at) => {
+                        control.program_denied(program, at, word, &topic).await
                     }
                     Notice::KeyStorage(device, storage, at) => {
                         control.note_key_storage(device, at, storage).await

@@ -142,6 +142,9 @@ impl Store for Nothing {
     fn token(&self, _: [u8; 32]) -> Pending<'_, Option<Token>> {
         none()
     }
+    fn all_tokens(&self) -> Pending<'_, Vec<Token>> {
+        none()
+    }
     fn tokens(&self, _: TenantId) -> Pending<'_, Vec<Token>> {
         none()
     }

@@ -7,9 +7,8 @@ use axum::{
     extract::State,
     response::{Redirect, Response},
 };
-use hedgerow_base::Fault;
 use hedgerow_control::{Failure, NewToken};
-use hedgerow_policy::Scopes;
+use hedgerow_policy::{Scopes, TopicGrant};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -29,13 +28,14 @@ pub(super) async fn section(people: &People, visitor: &Visitor) -> Result<Markup
     Ok(html! {
         section.card {
             h2 { "Tokens" }
-            p.hint { "Programs sign in to the API with a token." }
+            p.hint { "Programs sign in to the API and over MQTT with a token." }
             @if tokens.is_empty() { p.hint { "None yet." } }
             ul.rows {
                 @for token in &tokens {
                     li {
                         span { strong { (token.name) } " " span.hint {
-                            (token.scopes.words().collect::<Vec<_>>().join(", ")) ", "
+                            @for word in token.scopes.words() { (word) ", " }
+                            @for grant in &token.grants { code { (grant) } ", " }
                             @match token.expires {
                                 Some(ends) if ends <= now => { "ended " (words::moment(ends, now)) },
                                 Some(ends) => { "ends " (words::moment(ends, now)) },
@@ -63,6 +63,10 @@ pub(super) async fn section(people: &People, visitor: &Visitor) -> Result<Markup
                         label.check { input type="checkbox" name="devices" value="devices"; "devices: claim, quarantine, release, retire" }
                         label.check { input type="checkbox" name="admin" value="admin"; "admin: people, tokens" }
                     }
+                    label {
+                        span { "Over MQTT it may only (one a line; empty: what the above says)" }
+                        textarea name="allow" rows="3" placeholder="subscribe things/+/properties/#" {}
+                    }
                     label { span { "Days that it works" } input type="number" name="days" min="1" max="366" value="90" required; }
                     button { "Make the token" }
                 }
@@ -77,6 +81,8 @@ pub(crate) struct TokenForm {
     read: Option<String>,
     devices: Option<String>,
     admin: Option<String>,
+    #[serde(default)]
+    allow: String,
     days: i64,
 }
 
@@ -86,15 +92,18 @@ pub(crate) async fn create(
     Form(form): Form<TokenForm>,
 ) -> Result<Response, Trouble> {
     let words = [&form.read, &form.devices, &form.admin];
+    // Nothing chosen is refused below, unless there are grants.
     let scopes = Scopes::parse(words.into_iter().filter_map(Option::as_deref));
-    let none = || Failure::new(Fault::Invalid, "choose at least one thing that the token may do");
-    let scopes = scopes.ok_or_else(none)?;
-    let new = NewToken { name: form.name, scopes, life_ms: form.days.saturating_mul(DAY_MS) };
+    let lines = form.allow.lines().map(str::trim).filter(|line| !line.is_empty());
+    let grants = lines.map(TopicGrant::parse).collect::<Result<_, _>>().map_err(Failure::from)?;
+    let scopes = scopes.unwrap_or(Scopes::NONE);
+    let life_ms = form.days.saturating_mul(DAY_MS);
+    let new = NewToken { name: form.name, scopes, grants, life_ms };
     let secret = people.secret();
     let token = people.control.create_token(&visitor.ctx, new, digest(&secret)).await?;
     let main = html! {
         h1 { "The token " (token.name) }
-        p { strong { "It is shown only now." } " A program sends it as " code { "Authorization: Bearer …" } "." }
+        p { strong { "It is shown only now." } " A program sends it as " code { "Authorization: Bearer …" } ", or over MQTT as its password." }
         p { (copyable(&secret, "token")) }
         p { a.button href="/settings" { "To the settings" } }
     };

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hedgerow_control::{NewToken, Token};
-use hedgerow_policy::Scopes;
+use hedgerow_policy::{Scopes, TopicGrant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,14 +25,24 @@ pub(crate) struct TokenRequest {
     /// What people will call it.
     #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
     name: String,
-    /// What it may do: read, devices, admin.
-    #[schema(min_items = 1)]
+    /// What it may do: read, devices, admin. It needs one, or something in `allow`.
+    #[serde(default)]
     scopes: Vec<Scope>,
+    /// What it may say and hear over MQTT, instead of what its scopes say there: `subscribe` or `publish`, a space, a
+    /// topic filter.
+    #[schema(max_items = 64)]
+    #[serde(default)]
+    allow: Vec<Grant>,
     /// How many seconds it works; 90 days when left out, 366 days at most.
     #[schema(minimum = 1, maximum = 31_622_400)]
     #[serde(default, deserialize_with = "whole")]
     expires_in: Option<i64>,
 }
+
+/// One thing that a token may say or hear over MQTT: `subscribe things/+/properties/#`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(pattern = r"^(publish|subscribe) [^\x00-\x1f]+$", max_length = 522)]
+pub(crate) struct Grant(String);
 
 /// A thing that a token may do.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
@@ -65,6 +75,8 @@ pub(crate) struct TokenView {
     name: String,
     /// What it may do.
     scopes: Vec<&'static str>,
+    /// What it may say and hear over MQTT; where it is empty, its scopes say.
+    allow: Vec<String>,
     /// When it was made.
     created: String,
     /// Until when it works; null for the token of the machine itself.
@@ -94,14 +106,26 @@ fn view(token: &Token) -> TokenView {
         id: token.id,
         name: token.name.clone(),
         scopes: token.scopes.words().collect(),
+        allow: token.grants.iter().map(TopicGrant::to_string).collect(),
         created: token.created.to_string(),
         expires: token.expires.map(|at| at.to_string()),
     }
 }
 
+fn grants(texts: &[Grant]) -> Result<Vec<TopicGrant>, Refused> {
+    let read = |Grant(text): &Grant| {
+        TopicGrant::parse(text).map_err(|error| {
+            let reason = format!("allow {text:?}: {error}");
+            Refused::invalid(reason).with_status(StatusCode::UNPROCESSABLE_ENTITY)
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
 /// Makes a token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenRequest, responses(
     (status = 201, description = "The token; its secret is shown once", body = TokenMade),
+    (status = 422, description = "Nothing that it may do, or a grant that is none", body = Problem, content_type = "application/problem+json"),
     (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn create(
     State(people): State<Arc<People>>,
@@ -110,12 +134,13 @@ pub(crate) async fn create(
 ) -> Result<Response, Refused> {
     const DEFAULT_S: i64 = 90 * 86_400;
     let seconds = request.expires_in.unwrap_or(DEFAULT_S);
-    let all = request.scopes.iter().map(|scope| scope.scopes()).reduce(Scopes::and);
-    let Some(scopes) = all else {
-        return Err(Refused::invalid("scopes are one or more of read, devices, admin"));
-    };
+    let scopes = request.scopes.iter().map(|scope| scope.scopes()).fold(Scopes::NONE, Scopes::and);
+    if scopes == Scopes::NONE && request.allow.is_empty() {
+        let reason = "give it scopes (read, devices, admin), or something in allow";
+        return Err(Refused::invalid(reason).with_status(StatusCode::UNPROCESSABLE_ENTITY));
+    }
     let life_ms = seconds.checked_mul(1000).unwrap_or(i64::MAX);
-    let new = NewToken { name: request.name, scopes, life_ms };
+    let new = NewToken { name: request.name, scopes, grants: grants(&request.allow)?, life_ms };
     let secret = people.secret();
     let token = people.control.create_token(&who.ctx, new, digest(&secret)).await?;
     let made = TokenMade { token: view(&token), secret };

@@ -1,9 +1,9 @@
 //! One change, one statement or two.
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_control::{CertificateRecord, Change, Failure};
+use hedgerow_control::{CertificateRecord, Change, Failure, Token};
 use hedgerow_identity::Claim;
-use hedgerow_policy::Fact;
+use hedgerow_policy::{Fact, TopicGrant};
 use hedgerow_registry::{Device, DeviceKey, Label};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
@@ -251,21 +251,7 @@ pub(super) async fn change(
             let statement = sqlx::query("DELETE FROM sessions WHERE hash = ?");
             run(connection, statement.bind(hash.as_slice())).await.map(drop)
         }
-        Change::AddToken { tenant, token, hash, name, scopes, expires } => {
-            let scopes = scopes.words().collect::<Vec<_>>().join(" ");
-            let statement = sqlx::query(
-                "INSERT INTO tokens (id, hash, tenant, name, scopes, created, expires)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
-            .bind(*token)
-            .bind(hash.as_slice())
-            .bind(tenant.0)
-            .bind(name.as_str())
-            .bind(scopes)
-            .bind(now_ms)
-            .bind(expires.map(Timestamp::as_ms));
-            run(connection, statement).await.map(drop)
-        }
+        Change::AddToken(token) => add_token(connection, token).await,
         Change::RemoveToken(tenant, token) => {
             let statement = sqlx::query("DELETE FROM tokens WHERE id = ? AND tenant = ?");
             one(connection, statement.bind(*token).bind(tenant.0), "there is no such token").await
@@ -277,6 +263,23 @@ pub(super) async fn change(
 fn keyed<'q>(statement: Statement<'q>, device: &DeviceKey) -> Statement<'q> {
     let id = device.id.as_bytes().to_vec();
     statement.bind(device.tenant.0).bind(id).bind(device.incarnation.0)
+}
+
+async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(), Failure> {
+    let grants: Vec<String> = token.grants.iter().map(TopicGrant::to_string).collect();
+    let statement = sqlx::query(
+        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(token.id)
+    .bind(token.hash.as_slice())
+    .bind(token.tenant.0)
+    .bind(token.name.as_str())
+    .bind(token.scopes.words().collect::<Vec<_>>().join(" "))
+    .bind(grants.join("\n"))
+    .bind(token.created.as_ms())
+    .bind(token.expires.map(Timestamp::as_ms));
+    run(connection, statement).await.map(drop)
 }
 
 async fn add_claim(

@@ -234,4 +234,8 @@ impl Store for ControlStore {
     fn tokens(&self, tenant: TenantId) -> Pending<'_, Vec<Token>> {
         Box::pin(read_people::tokens(&self.readers, tenant))
     }
+
+    fn all_tokens(&self) -> Pending<'_, Vec<Token>> {
+        Box::pin(read_people::all_tokens(&self.readers))
+    }
 }

@@ -1,6 +1,6 @@
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_control::{Failure, Person, Token};
-use hedgerow_policy::{PersonId, Role, Scopes};
+use hedgerow_policy::{PersonId, Role, Scopes, TopicGrant};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
 use super::{
@@ -89,12 +89,19 @@ pub(super) async fn link(
 }
 
 fn token_of(row: &SqliteRow) -> Result<Token, Failure> {
-    let scopes: &str = rows::get(row, "scopes")?;
+    let scopes = match rows::get(row, "scopes")? {
+        "" => Some(Scopes::NONE),
+        words => Scopes::parse(words.split(' ')),
+    };
+    let grants: &str = rows::get(row, "grants")?;
+    let grants: Result<_, _> = grants.lines().map(TopicGrant::parse).collect();
     Ok(Token {
         tenant: TenantId(rows::get(row, "tenant")?),
         id: rows::get(row, "id")?,
+        hash: rows::bytes(row, "hash")?,
         name: rows::get(row, "name")?,
-        scopes: Scopes::parse(scopes.split(' ')).ok_or_else(|| damaged("a token's scopes"))?,
+        scopes: scopes.ok_or_else(|| damaged("a token's scopes"))?,
+        grants: grants.map_err(|_| damaged("a token's grants"))?,
         created: rows::time(row, "created")?,
         expires: rows::maybe_time(row, "expires")?,
     })
@@ -115,5 +122,10 @@ pub(super) async fn tokens(readers: &SqlitePool, tenant: TenantId) -> Result<Vec
         .fetch_all(readers)
         .await
         .map_err(failure)?;
+    found.iter().map(token_of).collect()
+}
+
+pub(super) async fn all_tokens(readers: &SqlitePool) -> Result<Vec<Token>, Failure> {
+    let found = sqlx::query("SELECT * FROM tokens").fetch_all(readers).await.map_err(failure)?;
     found.iter().map(token_of).collect()
 }

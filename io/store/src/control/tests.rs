@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Change, Commit, Event, Failure, ProfileRecord, TimelineEntry,
+    CertificateRecord, Change, Commit, Event, Failure, ProfileRecord, TimelineEntry, Token,
     ports::{AuditFilter, Notary, Store},
 };
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
 use hedgerow_policy::{
-    CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing,
+    CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing, TopicGrant,
     audit::{Effect, Entry},
 };
 use hedgerow_registry::{Device, DeviceKey, Filter, KeyStorage, Label, Page, State};
@@ -292,19 +292,26 @@ async fn links_work_once_and_people_sign_in_until_they_are_removed() {
 async fn tokens_are_found_by_their_hash_until_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory).await;
-    let add = Change::AddToken {
+    let script = Token {
         tenant: TENANT,
-        token: 5,
+        id: 5,
         hash: [3; 32],
         name: "script".into(),
         scopes: Scopes::READ.and(Scopes::DEVICES),
+        grants: Vec::new(),
+        created: NOW,
         expires: None,
     };
-    store.commit(commit(vec![add])).await.unwrap();
-    let token = store.token([3; 32]).await.unwrap().unwrap();
-    assert_eq!(token.scopes, Scopes::READ.and(Scopes::DEVICES));
+    let grants = ["subscribe things/+/properties/#", "publish a b/#"];
+    let grants = grants.map(|grant| TopicGrant::parse(grant).unwrap()).to_vec();
+    let bridge = Token { id: 6, hash: [4; 32], scopes: Scopes::NONE, grants, ..script.clone() };
+    let add = |token: &Token| Change::AddToken(Box::new(token.clone()));
+    store.commit(commit(vec![add(&script), add(&bridge)])).await.unwrap();
+    assert_eq!(store.token([3; 32]).await.unwrap(), Some(script.clone()));
+    assert_eq!(store.all_tokens().await.unwrap(), [script, bridge.clone()]);
     store.commit(commit(vec![Change::RemoveToken(TENANT, 5)])).await.unwrap();
     assert!(store.token([3; 32]).await.unwrap().is_none());
+    assert_eq!(store.tokens(TENANT).await.unwrap(), [bridge]);
 }
 
 #[tokio::test]

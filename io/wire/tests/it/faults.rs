@@ -251,7 +251,7 @@ impl hedgerow_wire::Door for Stuck {
     async fn open(
         &self,
         tcp: tokio::net::TcpStream,
-    ) -> Result<(Self::Stream, hedgerow_policy::Peer), &'static str> {
+    ) -> Result<(Self::Stream, hedgerow_listen::Caller), &'static str> {
         std::future::pending::<()>().await;
         drop(tcp);
         Err("never")

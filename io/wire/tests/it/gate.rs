@@ -1,12 +1,12 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
 };
 
-use hedgerow_base::{Fault, Timestamp};
+use hedgerow_base::{Fault, TenantId, Timestamp};
 use hedgerow_policy::Peer;
 use hedgerow_wire::{
     Durability, Gate, Message, Outcome, Published, Refusal, SessionChange, StoredSessions, Ticket,
@@ -21,6 +21,7 @@ pub(crate) struct TestGate(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     revision: AtomicU64,
+    forgets_programs: AtomicBool,
     judged: AtomicU64,
     next_ticket: AtomicU64,
     stored: AtomicU64,
@@ -123,6 +124,12 @@ impl TestGate {
         self.0.revision.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// Tokens work no more.
+    pub(crate) fn forget_programs(&self) {
+        self.0.forgets_programs.store(true, Ordering::SeqCst);
+        self.0.revision.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Judgements of open sessions.
     pub(crate) fn judged(&self) -> u64 {
         self.0.judged.load(Ordering::SeqCst)
@@ -174,6 +181,10 @@ impl Gate for TestGate {
     fn subscribe(&self, session: &Session, filter: &str) -> Result<(), Refusal> {
         let cut = session.narrowed && filter.starts_with("cut/");
         if cut || filter.starts_with("denied/") { Err(refusal(Fault::Denied)) } else { Ok(()) }
+    }
+
+    fn knows_program(&self, _: (TenantId, i64), _: Timestamp) -> bool {
+        !self.0.forgets_programs.load(Ordering::SeqCst)
     }
 
     fn may_receive(&self, session: &Session, topic: &str) -> bool {

@@ -4,9 +4,11 @@
 mod delivery;
 mod faults;
 mod gate;
+mod grants;
 mod kept;
 mod peer;
 mod sessions;
 mod shards;
+mod sign_in;
 mod standing;
 mod whole;

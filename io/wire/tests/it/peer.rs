@@ -50,10 +50,7 @@ impl Hub {
     }
 
     pub(crate) fn raw(&self) -> TestPeer {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        TestPeer { stream, version: Version::V311, bytes: vec![] }
+        TestPeer::to(self.address)
     }
 
     pub(crate) fn connect(&self, connect: &Connect<'_>) -> TestPeer {
@@ -122,6 +119,14 @@ pub(crate) struct TestPeer {
 }
 
 impl TestPeer {
+    /// Connected and silent.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, version: Version::V311, bytes: vec![] }
+    }
+
     pub(crate) fn send(&mut self, packet: &Packet<'_>) {
         let mut bytes = vec![];
         packet.encode(self.version, &mut bytes).unwrap();

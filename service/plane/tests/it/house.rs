@@ -6,10 +6,11 @@ use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_model::{LINUX_HOST, Profile, Value};
 use hedgerow_plane::{
     Admitted, Commits, DeviceAdmission, FirstDenial, LocalBus, Message, Notices, Outcome, Plane,
-    Readings, Refusal, Ticket, ValidCertificate,
+    Readings, Refusal, Ticket, TokenAdmission, ValidCertificate,
 };
 use hedgerow_policy::{
-    Application, CertificateId, DirectDevice, Overlay, Peer, Scopes, Standing, Witness,
+    Application, CertificateId, DirectDevice, Overlay, Peer, Scopes, Standing, TopicGrant,
+    TopicGrants, Witness,
 };
 use hedgerow_telemetry::{Batch, DeviceKey, SeriesId, SeriesSpec};
 
@@ -97,10 +98,6 @@ pub(crate) fn peer() -> Peer {
     peer_as(TenantId::FIRST, DEVICE, CERTIFICATE)
 }
 
-pub(crate) fn token(tenant: TenantId, scopes: Scopes) -> Peer {
-    Witness::of_a_proof().application(Application { tenant, token: 1, scopes })
-}
-
 pub(crate) fn own(rest: &str) -> String {
     format!("things/{DEVICE}/{rest}")
 }
@@ -119,6 +116,17 @@ pub(crate) fn house() -> House {
 }
 
 impl House {
+    /// A session of a program whose token, number 1, has this.
+    pub(crate) fn program(&self, tenant: TenantId, scopes: Scopes, grants: &[&str]) -> Admitted {
+        let grants: Vec<_> = grants.iter().map(|text| TopicGrant::parse(text).unwrap()).collect();
+        let grants = Arc::new(TopicGrants::compile(&grants).unwrap());
+        let (token, hash, expires) = (1, [1; 32], Some(NOW.plus_ms(1000)));
+        let admission = TokenAdmission { tenant, token, hash, scopes, grants, expires };
+        self.plane.directory().apply_tokens([admission]);
+        let peer = Witness::of_a_proof().application(Application { tenant, token, scopes });
+        self.plane.admit(peer, NOW).unwrap()
+    }
+
     pub(crate) fn session(&self) -> Admitted {
         self.plane.admit(peer(), NOW).unwrap()
     }

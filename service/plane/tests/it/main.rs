@@ -1,6 +1,8 @@
 //! The data plane from outside: what passes, what is refused, and what a change does to open sessions.
 
 #[cfg(test)]
+mod application;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod publish;

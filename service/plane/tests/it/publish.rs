@@ -8,7 +8,7 @@ use hedgerow_model::Value;
 use hedgerow_plane::{Message, Outcome, Ticket, Verdict, Watched};
 use hedgerow_policy::{Overlay, Scopes, Standing, Witness};
 
-use crate::house::{DEVICE, NOW, OTHER, admission, house, own, token};
+use crate::house::{DEVICE, NOW, OTHER, admission, house, own};
 
 #[test]
 fn a_declared_property_is_stored_and_waits_for_its_ticket() {
@@ -189,7 +189,7 @@ fn testers_stay_outside_of_things() {
 #[test]
 fn a_program_sends_actions_to_devices_of_its_tenant_only() {
     let house = house();
-    let admit = |tenant, scopes| house.plane.admit(token(tenant, scopes), NOW).unwrap();
+    let admit = |tenant, scopes| house.program(tenant, scopes, &[]);
     let session = admit(TenantId::FIRST, Scopes::DEVICES);
     assert_eq!(house.publish(&session, &own("actions/identify"), "{}"), Outcome::Done);
     assert_eq!(house.refused(&session, &own("properties/cpuPercent"), "1"), "undeclared");

@@ -116,3 +116,12 @@ fn presence_follows_sessions_and_survives_changes() {
     assert_eq!(house.log()[1], "disconnected one closed");
     assert_eq!(house.plane.directory().presence(TenantId::FIRST, OTHER), None);
 }
+
+#[test]
+fn what_a_cut_device_leaves_behind_has_no_rights() {
+    let house = house();
+    let mut session = house.session();
+    house.plane.directory().apply(admission(DEVICE, Standing::Cut));
+    assert_eq!(word(house.plane.rejudge(&mut session, NOW)), "cut");
+    assert_eq!(house.refused(&session, &own("events/identified"), "{}"), "standing", "its will");
+}

@@ -1,7 +1,7 @@
 use hedgerow_base::TenantId;
 use hedgerow_policy::{Scopes, Witness};
 
-use crate::house::{NOW, OTHER, house, own, token};
+use crate::house::{NOW, OTHER, house, own};
 
 #[test]
 fn a_device_subscribes_to_its_actions_and_desired_state() {
@@ -29,7 +29,7 @@ fn a_device_subscribes_to_nobody_elses() {
 #[test]
 fn a_program_reads_its_tenant_and_no_other() {
     let house = house();
-    let admit = |tenant, scopes| house.plane.admit(token(tenant, scopes), NOW).unwrap();
+    let admit = |tenant, scopes| house.program(tenant, scopes, &[]);
     let reader = admit(TenantId::FIRST, Scopes::READ);
     assert!(house.plane.subscribe(&reader, "things/+/telemetry").is_ok());
     assert_eq!(house.plane.subscribe(&reader, "#").unwrap_err().word, "filter");

@@ -1,0 +1,4 @@
+//! The committed corpus of grants.
+
+#[cfg(test)]
+mod corpus;
