@@ -114,7 +114,7 @@ holds
 export MQTT_PORT SECRET ID CA="$WORK/application/hub.pem"
 "$python" "$top/tests/mqtt/client.py" || fails "paho-mqtt"
 holds
-"$node" "$top/tests/mqtt/client.mjs" || fails "npm's mqtt"
+HTTPS=$HTTPS LOCAL=$LOCAL "$node" "$top/tests/mqtt/client.mjs" || fails "npm's mqtt"
 holds
 
 # A device's certificate is the device, whatever is said beside it.

@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import mqtt from "mqtt";
 
-const { MQTT_PORT, SECRET, CA, ID } = process.env;
+const { MQTT_PORT, HTTPS, LOCAL, SECRET, CA, ID } = process.env;
+// TLS, WebSocket as from a page of the hub, and WebSocket on this machine.
+const doors = [`mqtts://localhost:${MQTT_PORT}`, `${HTTPS.replace("https", "wss")}/mqtt`, `${LOCAL.replace("http", "ws")}/mqtt`];
 const options = { ca: readFileSync(CA), username: "token", password: SECRET, reconnectPeriod: 0, connectTimeout: 5000 };
 setTimeout(() => { console.error("nothing came in time"); process.exit(1); }, 20_000).unref();
 
@@ -10,8 +12,8 @@ function hold(claim, words) {
   if (!claim) throw new Error(words);
 }
 
-for (const protocolVersion of [4, 5]) {
-  const client = await mqtt.connectAsync(`mqtts://localhost:${MQTT_PORT}`, { ...options, protocolVersion });
+for (const door of doors) for (const protocolVersion of [4, 5]) {
+  const client = await mqtt.connectAsync(door, { ...options, protocolVersion });
   for (const qos of [0, 1, 2]) {
     const topic = `lab/npm/${protocolVersion}/${qos}`;
     const [granted] = await client.subscribeAsync(topic, { qos });
@@ -27,8 +29,24 @@ for (const protocolVersion of [4, 5]) {
   }
   await client.endAsync();
 }
-const wrong = mqtt.connectAsync(`mqtts://localhost:${MQTT_PORT}`, { ...options, password: "wrong", protocolVersion: 5 }, false);
-const refused = await wrong.then(() => null, (error) => error);
-hold(refused?.code === 134, `a wrong token was not refused: ${refused}`);
-console.log("npm's mqtt: 3.1.1 and 5.0, QoS 0, 1 and 2");
+for (const door of doors) {
+  const wrong = mqtt.connectAsync(door, { ...options, password: "wrong", protocolVersion: 5 }, false);
+  const refused = await wrong.then(() => null, (error) => error);
+  hold(refused?.code === 134, `a wrong token was not refused at ${door}: ${refused}`);
+}
+// More than a frame holds, both ways.
+const client = await mqtt.connectAsync(doors[1], { ...options, protocolVersion: 5 });
+const large = Buffer.alloc(200_000, "x");
+await client.subscribeAsync("lab/large", { qos: 1 });
+const heard = new Promise((resolve) => client.once("message", (_, payload) => resolve(payload)));
+await client.publishAsync("lab/large", large, { qos: 1 });
+hold(large.equals(await heard), "a large message changed on its way");
+// A frame past the limit ends the connection.
+const closed = new Promise((resolve) => client.once("close", resolve));
+client.publish("lab/large", Buffer.alloc(330_000), { qos: 0 });
+await closed;
+// A page from elsewhere may come, but without the subprotocol nobody does.
+const plain = await fetch(`${LOCAL}/mqtt`);
+hold(plain.status >= 400, `no WebSocket: ${plain.status}`);
+console.log("npm's mqtt: 3.1.1 and 5.0, QoS 0, 1 and 2, over TLS and WebSocket");
 process.exit(0);

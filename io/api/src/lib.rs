@@ -18,6 +18,7 @@ mod problem;
 mod rest;
 mod revocation;
 mod serve;
+mod websocket;
 
 pub use door::Transport;
 pub use meters::Meters;
@@ -25,3 +26,4 @@ pub use pages::Passkeys;
 pub use people::{Bounds, Doorstep, People};
 pub use revocation::RevocationList;
 pub use serve::{Caller, serve_local, serve_tls};
+pub use websocket::{TakeMqtt, WebSocketStream};

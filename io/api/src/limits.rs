@@ -36,3 +36,8 @@ pub const HISTORY_ROWS: u32 = 48;
 pub const THINGS_MAX: u32 = 50;
 /// The same, when nobody says.
 pub const THINGS_DEFAULT: u32 = 20;
+/// Bytes of a frame of MQTT over WebSocket from a client: the largest packet, and some beside it, since
+/// clients send a packet in one frame.
+pub const WEBSOCKET_FRAME_BYTES_MAX: usize = 320 * 1024;
+/// Bytes of a frame to a client; a packet may take several.
+pub const WEBSOCKET_FRAME_BYTES: usize = 64 * 1024;

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Version, header},
     middleware::{Next, from_fn},
     response::Response,
+    routing::get,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hedgerow_base::TenantId;
@@ -20,7 +21,7 @@ use hedgerow_tlog::{Checkpoint, Note};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Meters, door::Transport, limits::BODY_BYTES_MAX, pages, rest};
+use crate::{Meters, TakeMqtt, door::Transport, limits::BODY_BYTES_MAX, pages, rest, websocket};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
@@ -59,6 +60,8 @@ pub struct People {
     pub plane: Plane,
     /// Live values.
     pub bus: Arc<LocalBus>,
+    /// Takes MQTT that comes over WebSocket.
+    pub take_mqtt: Box<TakeMqtt>,
     /// Connections of devices.
     pub doorstep: Box<LookAtDoorstep>,
     /// Checks the audit log's checkpoints.
@@ -106,6 +109,7 @@ pub fn router(people: &Arc<People>, transport: Transport) -> Router {
     Router::new()
         .merge(rest::router())
         .merge(pages::router())
+        .route("/mqtt", get(websocket::upgrade))
         .with_state(Arc::clone(people))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(move |mut request: Request, next: Next| {

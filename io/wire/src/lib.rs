@@ -65,7 +65,7 @@ pub use gate::{
     Durability, Gate, Message, Outcome, Published, Refusal, SessionChange, StoredMessage,
     StoredSession, StoredSessions, Ticket, Verdict,
 };
-pub use listen::Door;
+pub use listen::{Door, Entrance};
 pub use tls::TlsDoor;
 pub use voice::Voice;
 
@@ -209,6 +209,12 @@ impl<G: Gate> Wire<G> {
             return Err(Error::NotATester);
         }
         self.listen(address, listen::Insecure(tester))
+    }
+
+    /// Where clients come in over other streams: WebSocket.
+    #[must_use]
+    pub fn entrance(&self) -> Entrance<G> {
+        Entrance::new(Arc::clone(&self.common))
     }
 
     /// Speaks to clients from outside of any connection.

@@ -1,4 +1,13 @@
-use std::{future::Future, net, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use hedgerow_listen::Caller;
 use hedgerow_policy::Peer;
@@ -11,8 +20,12 @@ use tokio::{
 };
 
 use crate::{
-    connection::Connection, counters::Place, gate::Gate, limits::HALF_OPEN_PAUSE_MS, mail::Letter,
-    shard::Shard,
+    connection::Connection,
+    counters::Place,
+    gate::Gate,
+    limits::HALF_OPEN_PAUSE_MS,
+    mail::Letter,
+    shard::{Common, Shard},
 };
 
 /// How a TCP connection becomes a stream with somebody at its end. [`TlsDoor`](crate::TlsDoor) speaks TLS.
@@ -26,6 +39,43 @@ pub trait Door: Send + Sync + 'static {
         &self,
         tcp: TcpStream,
     ) -> impl Future<Output = Result<(Self::Stream, Caller), &'static str>>;
+}
+
+/// Lets clients in that came another way than through a listener of ours: over a stream that speaks MQTT.
+pub struct Entrance<G: Gate> {
+    common: Arc<Common<G>>,
+    turn: AtomicUsize,
+}
+
+impl<G: Gate> Entrance<G> {
+    pub(crate) const fn new(common: Arc<Common<G>>) -> Self {
+        Self { common, turn: AtomicUsize::new(0) }
+    }
+
+    /// Serves a stream with somebody at its end, in one of the shards. Beyond the limits of connections it
+    /// is dropped and counted.
+    pub fn enter<S>(&self, stream: S, caller: Caller)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (ledger, settings) = (&self.common.ledger, &self.common.settings);
+        let Some(place) = Place::take(ledger, |all| &all.connections, settings.connections_max)
+        else {
+            return ledger.end("connections-full");
+        };
+        let Some(half_open) = Place::take(ledger, |all| &all.half_open, settings.half_open_max)
+        else {
+            return ledger.end("half-open-full");
+        };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mailboxes = &self.common.mailboxes;
+        if let Some(mailbox) = mailboxes.get(turn % mailboxes.len().max(1)) {
+            mailbox.post(Letter::Run(Box::new(move |shard| {
+                let places = (place, half_open);
+                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places));
+            })));
+        }
+    }
 }
 
 /// Takes everybody on this machine for a loopback tester.

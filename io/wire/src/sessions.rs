@@ -9,7 +9,7 @@
 use std::{rc::Rc, rc::Weak, sync::Arc};
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_mqtt::{KeptWill, QoS, ReasonCode, Server, Session, topic};
+use hedgerow_mqtt::{Closed, KeptWill, QoS, ReasonCode, Server, Session, topic};
 
 use crate::{
     directory::{Claim, SessionKey},
@@ -300,10 +300,17 @@ impl<G: Gate> Shard<G> {
 
     /// The connection is over: parks the session or ends it, and lets the will speak.
     pub(crate) fn detach(&self, link: &Rc<Link<G>>, now: Timestamp) {
+        let ended = link.state.borrow().ended;
+        if let Some(closed) = ended {
+            self.put_away(link, closed, now);
+            // Counted when it is over: nothing goes to the session any more that it should not have.
+            self.common.ledger.end(closed.why);
+        }
+    }
+
+    fn put_away(&self, link: &Rc<Link<G>>, closed: Closed, now: Timestamp) {
         let mut state = link.state.borrow_mut();
-        let Some(closed) = state.ended else { return };
         state.half_open = None;
-        self.common.ledger.end(closed.why);
         let will = if closed.will { state.server.take_will() } else { None };
         let key = state.key.clone().filter(|key| {
             let known = self.sessions.borrow().get(key).is_some_and(|known| known.id == link.id);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hedgerow_api::{
-    Doorstep, People, Transport,
+    Doorstep, People, TakeMqtt, Transport,
     devices::{self, Devices},
     people::router,
     serve_local, serve_tls,
@@ -14,7 +14,7 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
-    SignIn,
+    Caller, SignIn,
     limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, config, tester},
 };
@@ -57,7 +57,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
-    let door = TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(sign_in);
+    let door =
+        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
     let mqtts = listen_mqtt(&wire, up.addresses.mqtts, door)?;
     if let Some(address) = up.insecure_mqtt {
         listen_insecurely(&wire, address)?;
@@ -100,8 +101,9 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
+    let take_mqtt = over_websocket(&wire, sign_in);
     let sensors = (gauges, wire.meter());
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors));
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, take_mqtt));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -115,18 +117,28 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
 }
 
+/// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
+fn over_websocket(wire: &Wire<Plane>, sign_in: Arc<SignIn>) -> Box<TakeMqtt> {
+    let entrance = wire.entrance();
+    Box::new(move |stream, from| {
+        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)));
+    })
+}
+
 fn people(
     hub: &Hub,
     up: &Up,
     name: &str,
     (devices, mqtts): (SocketAddr, SocketAddr),
     (gauges, meter): (Gauges, Meter),
+    take_mqtt: Box<TakeMqtt>,
 ) -> People {
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
+        take_mqtt,
         doorstep: Box::new(move || {
             let Counters { connections, half_open, ends, .. } = meter.read();
             Doorstep { connections, half_open, ends }
