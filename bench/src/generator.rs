@@ -14,12 +14,12 @@ use std::{
 
 use hedgerow_listen::client::Stream as TlsStream;
 use hedgerow_mqtt::{
-    Connect, Filters, Packet, PacketId, Properties, Publish, QoS, Split, Subscribe,
-    SubscriptionOptions, Version, split,
+    Filters, Packet, PacketId, Properties, Publish, QoS, Split, Subscribe, SubscriptionOptions,
+    Version, split,
 };
 use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 
-use crate::tls::Clients;
+use crate::tls::{Clients, greet};
 
 /// Bytes of a message's payload: publisher, sequence number, filling.
 const PAYLOAD_BYTES: usize = 64;
@@ -85,25 +85,8 @@ impl Stream {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        let mut bytes = Vec::new();
-        Packet::Connect(Connect {
-            version: Version::V311,
-            clean_start: true,
-            keep_alive_s: 600,
-            client_id: &format!("client-{number}"),
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        })
-        .encode(Version::V311, &mut bytes)?;
-        stream.write_all(&bytes)?;
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer)?;
-        match answer {
-            [0x20, 2, 0, 0] => Ok(Self::Plain(stream)),
-            _ => Err(format!("refused: {answer:?}").into()),
-        }
+        greet(&mut stream, number)?;
+        Ok(Self::Plain(stream))
     }
 
     const fn tcp(&self) -> &std::net::TcpStream {

@@ -112,26 +112,8 @@ impl Clients {
     /// A connection of 3.1.1 that the server has accepted.
     pub(crate) fn open(&self, address: SocketAddr, number: u32) -> Result<Stream, Box<dyn Error>> {
         let mut stream = connect("127.0.0.1", address.port(), &self.config)?;
-        let mut bytes = Vec::new();
-        Packet::Connect(Connect {
-            version: Version::V311,
-            clean_start: true,
-            keep_alive_s: 600,
-            client_id: &format!("client-{number}"),
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        })
-        .encode(Version::V311, &mut bytes)?;
-        stream.write_all(&bytes)?;
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer)?;
-        if answer == [0x20, 2, 0, 0] {
-            Ok(stream)
-        } else {
-            Err(format!("refused: {answer:?}").into())
-        }
+        greet(&mut stream, number)?;
+        Ok(stream)
     }
 
     /// Says goodbye and closes.
@@ -140,5 +122,28 @@ impl Clients {
         stream.conn.send_close_notify();
         stream.flush()?;
         Ok(())
+    }
+}
+
+/// CONNECT of 3.1.1 and its answer.
+pub(crate) fn greet(stream: &mut (impl Read + Write), number: u32) -> Result<(), Box<dyn Error>> {
+    let mut bytes = Vec::new();
+    Packet::Connect(Connect {
+        version: Version::V311,
+        clean_start: true,
+        keep_alive_s: 600,
+        client_id: &format!("client-{number}"),
+        will: None,
+        username: None,
+        password: None,
+        properties: Properties::NONE,
+    })
+    .encode(Version::V311, &mut bytes)?;
+    stream.write_all(&bytes)?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer)?;
+    match answer {
+        [0x20, 2, 0, 0] => Ok(()),
+        _ => Err(format!("refused: {answer:?}").into()),
     }
 }
