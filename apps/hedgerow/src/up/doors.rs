@@ -48,7 +48,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let settings = Settings { shards: shards(), ..Settings::default() };
+    let mut settings = Settings { shards: shards(), ..Settings::default() };
+    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     let tls = config(Arc::clone(&slot), ClientCertificates::Required(anchors.clone()), &[b"mqtt"])?;
