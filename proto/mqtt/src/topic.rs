@@ -79,11 +79,12 @@ pub fn is_within_limits(topic: &str) -> bool {
         && topic.bytes().filter(|byte| *byte == b'/').count() < TOPIC_LEVELS_MAX
 }
 
-/// Whether a name is one of the server's own, which clients may not publish to (section 4.7.2).
+/// Whether a name is one of the server's own, `$SYS` and `$share`, which clients may not publish to
+/// (sections 4.7.2 and 4.8.2).
 #[inline]
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    name.starts_with('$')
+    name.starts_with('$') && (name.starts_with("$SYS") || name.starts_with("$share/"))
 }
 
 /// Whether a filter asks for a shared subscription.

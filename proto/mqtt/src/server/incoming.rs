@@ -38,7 +38,7 @@ fn turned_away(name: &str) -> Option<(ReasonCode, &'static str, &'static str)> {
     }
     topic::is_reserved(name).then_some((
         ReasonCode::NOT_AUTHORIZED,
-        "topics that begin with $ are the hub's own",
+        "this topic is the hub's own",
         "topic-reserved",
     ))
 }
