@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod conformance;
 mod conversation;
 mod corpus;
 mod exactly_once;
