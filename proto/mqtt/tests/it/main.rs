@@ -10,6 +10,7 @@
 mod conformance;
 mod conversation;
 mod corpus;
+mod defaults;
 mod exactly_once;
 mod malformed;
 mod offences;
