@@ -63,11 +63,42 @@ pub(crate) fn check() -> Outcome {
             problems.push(format!("{shown}: no module declares it"));
         }
     }
+    problems.extend(tests_named(&top));
     if problems.is_empty() {
         eprintln!("tidy: {} files are in order", files.len());
         return Ok(());
     }
     Err(format!("untidy:\n  {}", problems.join("\n  ")))
+}
+
+/// Tests that a page on conformance names, as `file.rs::test`, and that are not there.
+fn tests_named(top: &Path) -> Vec<String> {
+    let mut pages = Vec::new();
+    walk(&top.join("docs/conformance"), &mut pages);
+    let mut problems = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        for (file, test) in text.split('`').filter_map(|quoted| quoted.split_once(".rs::")) {
+            let source = fs::read_to_string(top.join(format!("{file}.rs"))).unwrap_or_default();
+            if !has_test(&source, test) {
+                let shown = page.strip_prefix(top).unwrap_or(&page).display();
+                problems.push(format!("{shown}: no test {file}.rs::{test}"));
+            }
+        }
+    }
+    problems
+}
+
+/// Whether the source has a function of this name right below a test attribute.
+fn has_test(source: &str, test: &str) -> bool {
+    let mut lines = source.lines().map(str::trim_start);
+    while lines.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test")) {
+        let function = lines.find(|line| line.contains("fn "));
+        if function.is_some_and(|line| line.contains(&format!("fn {test}("))) {
+            return true;
+        }
+    }
+    false
 }
 
 fn words(shown: &str, text: &str) -> Vec<String> {
@@ -124,6 +155,13 @@ mod tests {
     fn words_are_found_with_their_line() {
         let found = words("a.rs", "fn a() {}\n// TODO: later\n");
         assert_eq!(found, ["a.rs:2: `TODO`: do it, or open an issue"]);
+    }
+
+    #[test]
+    fn a_test_that_is_gone_is_not_found() {
+        let source = "#[test]\nfn there() {}\nfn no_test() {}\n#[test]\nfn there_too() {}\n";
+        assert!(has_test(source, "there") && has_test(source, "there_too"));
+        assert!(!has_test(source, "no_test") && !has_test(source, "the"));
     }
 
     #[test]

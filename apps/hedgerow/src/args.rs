@@ -68,6 +68,10 @@ pub(crate) struct Up {
     pub(crate) names: Vec<String>,
     #[command(flatten)]
     pub(crate) seal: Seal,
+    /// Seconds of silence that an MQTT 5.0 client may promise at most; one that asks for more is told this
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(default_value = "1200")]
+    pub(crate) mqtt_keep_alive_max: u16,
     /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
     #[arg(long, value_name = "ADDR")]
     pub(crate) insecure_mqtt: Option<SocketAddr>,
@@ -133,6 +137,23 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_keep_alive_of_none_is_refused_and_what_is_said_is_what_the_library_says() {
+        let max = |arguments: &[&str]| {
+            let all = ["hedgerow", "up"].iter().chain(arguments);
+            Args::try_parse_from(all).map(|args| match args.command {
+                Command::Up(up) => up.mqtt_keep_alive_max,
+                other => panic!("{other:?}"),
+            })
+        };
+        let library = hedgerow_wire::Settings::default().mqtt.keep_alive_s_max;
+        assert_eq!(max(&[]).unwrap(), library);
+        assert_eq!(max(&["--mqtt-keep-alive-max", "1"]).unwrap(), 1);
+        for wrong in ["0", "65536"] {
+            assert!(max(&["--mqtt-keep-alive-max", wrong]).is_err());
+        }
     }
 
     fn without_example(command: &clap::Command, found: &mut Vec<String>) {

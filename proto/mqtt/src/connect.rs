@@ -44,8 +44,10 @@ pub struct Will<'a> {
 impl<'a> Connect<'a> {
     pub(crate) fn decode(body: &'a [u8]) -> Result<Self, Error> {
         let mut rest = Reader::new(body);
-        if rest.binary()? != b"MQTT" {
-            return Err(Error::Version(3));
+        match rest.binary()? {
+            b"MQTT" => {}
+            b"MQIsdp" => return Err(Error::Version(3)),
+            _ => return Err(Error::Malformed("the name of another protocol")),
         }
         let version = match rest.byte()? {
             4 => Version::V311,

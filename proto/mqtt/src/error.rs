@@ -41,10 +41,11 @@ impl Error {
     #[must_use]
     pub const fn reason(self) -> ReasonCode {
         match self {
-            Self::Malformed(_) => ReasonCode::MALFORMED_PACKET,
+            // 0x8F and 0x90 are for topics that are well formed and not taken (section 3.14.2.1).
+            Self::Malformed(_) | Self::TopicName(_) | Self::TopicFilter(_) => {
+                ReasonCode::MALFORMED_PACKET
+            }
             Self::Protocol(_) => ReasonCode::PROTOCOL_ERROR,
-            Self::TopicName(_) => ReasonCode::TOPIC_NAME_INVALID,
-            Self::TopicFilter(_) => ReasonCode::TOPIC_FILTER_INVALID,
             Self::TooLarge { .. } => ReasonCode::PACKET_TOO_LARGE,
             Self::Version(_) => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
             Self::QosTwo => ReasonCode::QOS_NOT_SUPPORTED,

@@ -18,6 +18,9 @@ pub const TOPIC_LEVELS_MAX: usize = 24;
 /// Bytes of a client identifier that the server machine takes.
 pub const CLIENT_ID_BYTES_MAX: usize = 256;
 
+/// Bytes of a client identifier that the server gives.
+pub const ASSIGNED_ID_BYTES_MAX: usize = 64;
+
 /// Filters in one SUBSCRIBE or UNSUBSCRIBE that the server machine takes.
 pub const FILTERS_MAX: usize = 128;
 

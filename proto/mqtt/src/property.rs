@@ -172,7 +172,7 @@ impl<'a> Properties<'a> {
             let id = PropertyId(rest.byte()?);
             let (kind, places) = id.rule().ok_or(Error::Malformed("an unknown property"))?;
             if places & place.bit() == 0 {
-                return Err(Error::Protocol("a property that this packet can't have"));
+                return Err(Error::Malformed("a property that this packet can't have"));
             }
             let repeats = id == PropertyId::USER_PROPERTY
                 || (id == PropertyId::SUBSCRIPTION_IDENTIFIER

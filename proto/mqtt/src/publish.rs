@@ -59,10 +59,10 @@ impl<'a> Publish<'a> {
             Version::V311 => Properties::NONE,
             Version::V5 => Properties::read(&mut rest, Place::Packet(PacketKind::Publish))?,
         };
-        if topic.is_empty() && properties.value(PropertyId::TOPIC_ALIAS).is_some() {
-            // The alias names the topic.
-        } else {
+        if !topic.is_empty() {
             topic::check_name(topic)?;
+        } else if properties.value(PropertyId::TOPIC_ALIAS).is_none() {
+            return Err(Error::Protocol("neither a topic nor an alias of one"));
         }
         Ok(Self { dup, qos, retain, topic, id, properties, payload: rest.rest() })
     }

@@ -181,6 +181,17 @@ enum Step {
     Done,
 }
 
+/// What a PUBACK or PUBCOMP of the client came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// The message is done.
+    Done,
+    /// Nothing waited for it.
+    Unknown,
+    /// The message waits for another packet.
+    Mismatched,
+}
+
 /// What a PUBREC of the client came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recorded {
@@ -190,6 +201,8 @@ pub(crate) enum Recorded {
     Again,
     /// The client refused the message.
     Refused,
+    /// The message waits for a PUBACK.
+    Mismatched,
     /// Nothing waited for it.
     Unknown,
 }
@@ -390,18 +403,17 @@ impl Session {
         Some((ahead as usize, entry))
     }
 
-    /// Takes a PUBACK; says whether something waited for it.
-    pub(crate) fn acknowledge(&mut self, id: PacketId) -> bool {
-        match self.sent(id) {
-            Some((at, entry))
-                if entry.options.qos == QoS::AtLeastOnce
-                    && matches!(entry.step, Step::Message(_)) =>
-            {
+    /// Takes a PUBACK.
+    pub(crate) fn acknowledge(&mut self, id: PacketId) -> Answered {
+        let Some((at, entry)) = self.sent(id) else { return Answered::Unknown };
+        match (&entry.step, entry.options.qos) {
+            (Step::Done, _) => Answered::Unknown,
+            (Step::Message(_), QoS::AtLeastOnce) => {
                 self.finish(at);
                 self.advance();
-                true
+                Answered::Done
             }
-            Some(_) | None => false,
+            (Step::Message(_) | Step::Release, _) => Answered::Mismatched,
         }
     }
 
@@ -410,7 +422,8 @@ impl Session {
         let Some((at, entry)) = self.sent(id) else { return Recorded::Unknown };
         let order = entry.order;
         match (&entry.step, entry.options.qos) {
-            (Step::Done, _) | (_, QoS::AtMostOnce | QoS::AtLeastOnce) => Recorded::Unknown,
+            (Step::Done, _) => Recorded::Unknown,
+            (_, QoS::AtMostOnce | QoS::AtLeastOnce) => Recorded::Mismatched,
             (Step::Message(_) | Step::Release, QoS::ExactlyOnce) if reason.is_failure() => {
                 self.finish(at);
                 self.advance();
@@ -427,15 +440,17 @@ impl Session {
         }
     }
 
-    /// Takes a PUBCOMP; says whether something waited for it.
-    pub(crate) fn complete(&mut self, id: PacketId) -> bool {
-        match self.sent(id) {
-            Some((at, entry)) if matches!(entry.step, Step::Release) => {
+    /// Takes a PUBCOMP.
+    pub(crate) fn complete(&mut self, id: PacketId) -> Answered {
+        let Some((at, entry)) = self.sent(id) else { return Answered::Unknown };
+        match entry.step {
+            Step::Release => {
                 self.finish(at);
                 self.advance();
-                true
+                Answered::Done
             }
-            Some(_) | None => false,
+            Step::Message(_) => Answered::Mismatched,
+            Step::Done => Answered::Unknown,
         }
     }
 

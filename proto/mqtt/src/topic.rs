@@ -5,7 +5,16 @@ use crate::{
     limits::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX},
 };
 
-/// Checks a topic name: not empty, no wildcard. Its characters were checked when it was read.
+/// Whether a text holds a control character (U+0001 to U+001F, U+007F to U+009F) or the null character.
+/// Section 1.5.4 lets a receiver refuse them: they have no business in names that people read in logs.
+#[must_use]
+pub fn has_control(text: &str) -> bool {
+    // The characters from U+0080 to U+009F begin with 0xC2.
+    text.bytes().any(|byte| matches!(byte, 0..=0x1F | 0x7F | 0xC2))
+        && text.contains(char::is_control)
+}
+
+/// Checks a topic name: not empty, no wildcard, no control character.
 ///
 /// # Errors
 /// [`Error::TopicName`].
@@ -14,18 +23,33 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     if name.is_empty() {
         return Err(Error::TopicName("it is empty"));
     }
-    if name.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0)) {
-        return Err(Error::TopicName("it contains a wildcard or the null character"));
+    if name.bytes().any(|byte| matches!(byte, b'+' | b'#' | 0..=0x1F | 0x7F | 0xC2)) {
+        return check_characters(name);
     }
     Ok(())
 }
 
-/// Checks a topic filter: not empty, `+` alone in its level, `#` alone in the last; a shared one names
-/// its group and a filter.
+/// Looks closer at a name that has a byte of a wildcard, or one of a control character.
+#[cold]
+fn check_characters(name: &str) -> Result<(), Error> {
+    if name.contains(['+', '#']) {
+        return Err(Error::TopicName("it contains a wildcard"));
+    }
+    if has_control(name) {
+        return Err(Error::TopicName("it contains a control character"));
+    }
+    Ok(())
+}
+
+/// Checks a topic filter: not empty, no control character, `+` alone in its level, `#` alone in the last;
+/// a shared one names its group and a filter.
 ///
 /// # Errors
 /// [`Error::TopicFilter`].
 pub fn check_filter(filter: &str) -> Result<(), Error> {
+    if has_control(filter) {
+        return Err(Error::TopicFilter("it contains a control character"));
+    }
     let filter = match filter.strip_prefix("$share/") {
         None => filter,
         Some(shared) => match shared.split_once('/') {
@@ -33,8 +57,8 @@ pub fn check_filter(filter: &str) -> Result<(), Error> {
             _ => return Err(Error::TopicFilter("a shared subscription without group or filter")),
         },
     };
-    if filter.is_empty() || filter.contains('\0') {
-        return Err(Error::TopicFilter("it is empty or contains the null character"));
+    if filter.is_empty() {
+        return Err(Error::TopicFilter("it is empty"));
     }
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
@@ -53,6 +77,14 @@ pub fn check_filter(filter: &str) -> Result<(), Error> {
 pub fn is_within_limits(topic: &str) -> bool {
     topic.len() <= TOPIC_BYTES_MAX
         && topic.bytes().filter(|byte| *byte == b'/').count() < TOPIC_LEVELS_MAX
+}
+
+/// Whether a name is one of the server's own, `$SYS` and `$share`, which clients may not publish to
+/// (sections 4.7.2 and 4.8.2).
+#[inline]
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with('$') && (name.starts_with("$SYS") || name.starts_with("$share/"))
 }
 
 /// Whether a filter asks for a shared subscription.
@@ -144,6 +176,16 @@ mod tests {
             assert!(check_name(bad).is_err(), "{bad}");
         }
         assert!(check_name("/").is_ok());
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_their_neighbours_are_not() {
+        for bad in ["a\u{1}", "\u{1f}", "a/\u{7f}b", "\u{80}", "a\u{9f}", "\0"] {
+            assert!(check_name(bad).is_err() && check_filter(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a b", "~", "\u{a0}", "\u{c2}", "\u{fffd}", "\u{feff}a", "\u{10ffff}"] {
+            assert!(check_name(good).is_ok() && check_filter(good).is_ok(), "{good:?}");
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let settings = Settings { shards: shards(), ..Settings::default() };
+    let mut settings = Settings { shards: shards(), ..Settings::default() };
+    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));

@@ -149,6 +149,7 @@ fn a_client_without_a_name_is_given_one() {
             .to_owned(),
         other => panic!("{other:?}"),
     });
+    assert!(name.len() <= hedgerow_mqtt::limits::ASSIGNED_ID_BYTES_MAX, "{name}");
     let other = hub.client(Version::V311, "");
     hub.wait_for("both are open", |hub, _| hub.gate.log().len() == 2);
     let log = hub.gate.log();

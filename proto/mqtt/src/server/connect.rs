@@ -51,11 +51,12 @@ impl KeptWill {
     }
 }
 
-/// The level byte of a CONNECT, whatever else is wrong with it.
-fn version_of(body: &[u8]) -> Version {
-    match body.get(6) {
-        Some(5..) => Version::V5,
-        Some(_) | None => Version::V311,
+/// The version that a CONNECT says, whatever else is wrong with it. Who names another protocol, as 3.1
+/// does, is answered in the older words.
+const fn version_of(body: &[u8]) -> Version {
+    match body {
+        [0, 4, b'M', b'Q', b'T', b'T', 5..=255, ..] => Version::V5,
+        _ => Version::V311,
     }
 }
 
@@ -110,9 +111,18 @@ impl Server {
         {
             return Err((ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "client-id"));
         }
+        if topic::has_control(connect.client_id) {
+            return Err((ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "control-character"));
+        }
+        if connect.username.is_some_and(topic::has_control) {
+            return Err((ReasonCode::BAD_USER_NAME_OR_PASSWORD, "control-character"));
+        }
         if let Some(will) = &connect.will {
             if !topic::is_within_limits(will.topic) {
                 return Err((ReasonCode::TOPIC_NAME_INVALID, "topic-limits"));
+            }
+            if topic::is_reserved(will.topic) {
+                return Err((ReasonCode::NOT_AUTHORIZED, "topic-reserved"));
             }
             self.will = KeptWill::new(will).map(Box::new);
         }
@@ -138,7 +148,25 @@ impl Server {
             number(PropertyId::MAXIMUM_PACKET_SIZE).map_or(usize::MAX, |max| max as usize);
         let aliases = number(PropertyId::TOPIC_ALIAS_MAXIMUM).map_or(0, |max| max as usize);
         self.given.max = aliases.min(limits::TOPIC_ALIASES_GIVEN_MAX);
+        if !self.takes_connack(connect.client_id.is_empty()) {
+            return Err((ReasonCode::PACKET_TOO_LARGE, "connack-too-large"));
+        }
         Ok(())
+    }
+
+    /// Whether the client's Maximum Packet Size lets it hear what is offered to it.
+    fn takes_connack(&self, is_nameless: bool) -> bool {
+        if self.packet_bytes > limits::CONNECT_BYTES_MAX {
+            return true;
+        }
+        let mut buffer = [0; 64 + limits::CLIENT_ID_BYTES_MAX];
+        let longest = "n".repeat(limits::ASSIGNED_ID_BYTES_MAX);
+        self.offer(is_nameless.then_some(&*longest), &mut buffer).is_ok_and(|properties| {
+            let mut out = Vec::new();
+            let reason = ReasonCode::SUCCESS;
+            let connack = Packet::ConnAck(ConnAck { session_present: false, reason, properties });
+            connack.encode(self.version, &mut out).is_ok() && out.len() <= self.packet_bytes
+        })
     }
 
     /// Lets the client in, with the session of an earlier connection if there is one and it wants it.
@@ -205,9 +233,17 @@ impl Server {
         self.session_expiry_s = 0;
         if self.phase == Phase::Deciding {
             let mut buffer = [0; limits::REASON_STRING_BYTES_MAX + 4];
-            let properties = self.reason_string(PacketKind::ConnAck, text, &mut buffer);
-            let _ = Packet::ConnAck(ConnAck { session_present: false, reason, properties })
-                .encode(self.version, out);
+            let told = self.reason_string(PacketKind::ConnAck, text, &mut buffer);
+            for properties in [told, Properties::NONE] {
+                let start = out.len();
+                self.put(
+                    Packet::ConnAck(ConnAck { session_present: false, reason, properties }),
+                    out,
+                );
+                if out.len() > start {
+                    break;
+                }
+            }
         }
         self.phase = Phase::Closed;
         Closed { why, fault: Some(fault), will: false }

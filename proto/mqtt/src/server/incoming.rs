@@ -9,7 +9,7 @@ use crate::{
     QoS, ReasonCode, SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe, Version,
     limits,
     property::put_property,
-    session::{Receipt, Recorded, pubrel},
+    session::{Answered, Receipt, Recorded, pubrel},
     topic,
 };
 
@@ -30,6 +30,25 @@ pub(super) enum State {
     Decided(ReasonCode, Option<Box<str>>),
 }
 
+/// Why a message goes nowhere whoever sends it: reason code, text, word for a counter.
+#[inline]
+fn turned_away(name: &str) -> Option<(ReasonCode, &'static str, &'static str)> {
+    if !topic::is_within_limits(name) {
+        return Some((ReasonCode::TOPIC_NAME_INVALID, "topic too long", "topic-limits"));
+    }
+    topic::is_reserved(name).then_some((
+        ReasonCode::NOT_AUTHORIZED,
+        "this topic is the hub's own",
+        "topic-reserved",
+    ))
+}
+
+/// Whether only servers send such packets: nothing after the first byte of one is looked at.
+const fn is_servers(frame: Frame<'_>) -> bool {
+    // CONNACK, SUBACK, UNSUBACK, PINGRESP with their reserved flags as they must be.
+    matches!(frame.first, 0x20 | 0x90 | 0xB0 | 0xD0)
+}
+
 impl Server {
     /// Takes one frame that [`split`](crate::split) cut off with [`Server::packet_bytes_max`], when
     /// [`Server::wants_input`]. Answers are appended to `out`.
@@ -46,6 +65,9 @@ impl Server {
             Phase::Deciding | Phase::Closed => return Event::Nothing,
         }
         self.heard = now;
+        if is_servers(frame) {
+            return Event::Closed(self.offence(Error::Protocol("a packet that servers send"), out));
+        }
         match Packet::decode(frame, self.version) {
             Ok(Packet::Publish(message)) => self.publish(message, out),
             Ok(packet) => self.other(packet, out),
@@ -94,18 +116,23 @@ impl Server {
                 return self.aliased(message, alias as usize, out);
             }
         }
-        if !topic::is_within_limits(message.topic) {
-            return self.too_long(&message, out);
+        if let Some(refusal) = turned_away(message.topic) {
+            return self.turn_away(&message, refusal, out);
         }
         Event::Publish(message)
     }
 
-    fn too_long(&mut self, message: &Publish<'_>, out: &mut Vec<u8>) -> Event<'static> {
+    #[cold]
+    fn turn_away(
+        &mut self,
+        message: &Publish<'_>,
+        (reason, text, word): (ReasonCode, &'static str, &'static str),
+        out: &mut Vec<u8>,
+    ) -> Event<'static> {
         if let Some(id) = message.id {
-            let (reason, text) = (ReasonCode::TOPIC_NAME_INVALID, Some("topic too long"));
-            self.acknowledge((id, message.qos), reason, text, out);
+            self.acknowledge((id, message.qos), reason, Some(text), out);
         }
-        Event::Refused("topic-limits")
+        Event::Refused(word)
     }
 
     /// A message of QoS 2 that was taken and not released comes again.
@@ -136,8 +163,8 @@ impl Server {
         if alias > usize::from(self.settings.topic_alias_max) {
             return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
         }
-        if !topic::is_within_limits(message.topic) {
-            return self.too_long(&message, out);
+        if let Some(refusal) = turned_away(message.topic) {
+            return self.turn_away(&message, refusal, out);
         }
         if self.aliases.len() < alias {
             self.aliases.resize(alias, None);
@@ -166,8 +193,8 @@ impl Server {
     fn other<'a>(&mut self, packet: Packet<'a>, out: &mut Vec<u8>) -> Event<'a> {
         match packet {
             Packet::PubAck(ack) => {
-                // One that nothing waits for is harmless: it may answer an earlier connection.
-                if self.session.acknowledge(ack.id) { Event::Acknowledged } else { Event::Nothing }
+                let answered = self.session.acknowledge(ack.id);
+                self.answered(answered, out)
             }
             Packet::PingReq => {
                 Self::put_bytes(&[0xD0, 0], out);
@@ -196,11 +223,8 @@ impl Server {
             }
             Packet::PubRec(ack) => self.recorded(&ack, out),
             Packet::PubComp(ack) => {
-                if self.session.complete(ack.id) {
-                    Event::Acknowledged
-                } else {
-                    Event::Nothing
-                }
+                let answered = self.session.complete(ack.id);
+                self.answered(answered, out)
             }
             Packet::Connect(_) => {
                 Event::Closed(self.offence(Error::Protocol("a second connect"), out))
@@ -218,6 +242,21 @@ impl Server {
         }
     }
 
+    fn answered(&mut self, answered: Answered, out: &mut Vec<u8>) -> Event<'static> {
+        match answered {
+            Answered::Done => Event::Acknowledged,
+            // Harmless: it may answer an earlier connection.
+            Answered::Unknown => Event::Nothing,
+            Answered::Mismatched => self.mismatched(out),
+        }
+    }
+
+    #[cold]
+    fn mismatched(&mut self, out: &mut Vec<u8>) -> Event<'static> {
+        let rule = Error::Protocol("an acknowledgement that the message's quality doesn't have");
+        Event::Closed(self.offence(rule, out))
+    }
+
     fn recorded(&mut self, ack: &Ack<'_>, out: &mut Vec<u8>) -> Event<'static> {
         match self.session.record(ack.id, ack.reason) {
             Recorded::Release(order) if self.session.kept_as().is_some() => {
@@ -226,6 +265,7 @@ impl Server {
             // The first one waits for its ticket.
             Recorded::Again if self.is_release_pending(ack.id) => {}
             Recorded::Release(_) | Recorded::Again => Self::put_bytes(&pubrel(ack.id), out),
+            Recorded::Mismatched => return self.mismatched(out),
             Recorded::Refused => return Event::Acknowledged,
             Recorded::Unknown if ack.reason.is_failure() => {}
             Recorded::Unknown => {

@@ -7,8 +7,10 @@
     reason = "tests"
 )]
 
+mod conformance;
 mod conversation;
 mod corpus;
+mod defaults;
 mod exactly_once;
 mod malformed;
 mod offences;

@@ -153,17 +153,21 @@ fn connects_that_contradict_themselves_are_refused() {
 }
 
 #[test]
-fn topics_that_are_none_are_refused_in_their_own_words() {
-    for bytes in [&b"\x30\x03\x00\x01#"[..], b"\x30\x05\x00\x03a/+", b"\x30\x02\x00\x00"] {
-        assert_eq!(refusal(bytes, V311).reason(), ReasonCode::TOPIC_NAME_INVALID);
+fn topics_that_are_none_are_malformed_and_counted_in_their_own_words() {
+    for bytes in [&b"\x30\x03\x00\x01#"[..], b"\x30\x05\x00\x03a/+", b"\x30\x03\x00\x01\x1f"] {
+        assert!(matches!(refusal(bytes, V311), Error::TopicName(_)), "{bytes:02x?}");
+        malformed(V311, &[bytes]);
     }
     let response = b"\x30\x08\x00\x01a\x04\x08\x00\x01+";
-    assert_eq!(refusal(response, V5).reason(), ReasonCode::TOPIC_NAME_INVALID);
+    malformed(V5, &[response]);
+    protocol_error(V311, &[b"\x30\x02\x00\x00"]);
+    protocol_error(V5, &[b"\x30\x03\x00\x00\x00"]);
     for bytes in [&b"\x82\x07\x00\x01\x00\x02a+\x00"[..], b"\x82\x05\x00\x01\x00\x00\x00"].iter() {
-        assert_eq!(refusal(bytes, V311).reason(), ReasonCode::TOPIC_FILTER_INVALID);
+        assert!(matches!(refusal(bytes, V311), Error::TopicFilter(_)), "{bytes:02x?}");
+        malformed(V311, &[bytes]);
     }
     let unsubscribe = b"\xa2\x06\x00\x01\x00\x02#a";
-    assert_eq!(refusal(unsubscribe, V311).reason(), ReasonCode::TOPIC_FILTER_INVALID);
+    malformed(V311, &[unsubscribe]);
 }
 
 #[test]
@@ -202,14 +206,21 @@ fn lists_without_an_entry_and_foreign_codes_are_refused() {
 
 #[test]
 fn properties_out_of_place_twice_or_out_of_range_are_refused() {
-    malformed(V5, &[b"\x30\x06\x00\x01a\x02\x04\x00", b"\x30\x06\x00\x01a\x02\x7f\x00"]);
-    protocol_error(
+    malformed(
         V5,
         &[
+            // Unknown.
+            b"\x30\x06\x00\x01a\x02\x04\x00",
+            b"\x30\x06\x00\x01a\x02\x7f\x00",
             // Receive Maximum in a PUBLISH; Topic Alias in a PUBACK; Will Delay in a CONNECT.
             b"\x30\x07\x00\x01a\x03\x21\x00\x01",
             b"\x40\x07\x00\x01\x00\x03\x23\x00\x01",
             b"\x10\x12\x00\x04MQTT\x05\x02\x00\x00\x05\x18\x00\x00\x00\x01\x00\x00",
+        ],
+    );
+    protocol_error(
+        V5,
+        &[
             // Twice: Payload Format Indicator, Content Type.
             b"\x30\x08\x00\x01a\x04\x01\x00\x01\x00",
             b"\x30\x0a\x00\x01a\x06\x03\x00\x00\x03\x00\x00",

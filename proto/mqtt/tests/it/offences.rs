@@ -2,8 +2,8 @@
 
 use hedgerow_base::Fault;
 use hedgerow_mqtt::{
-    Connect, Packet, PacketKind, Place, Properties, PropertyId, PropertyWriter, Publish, QoS,
-    ReasonCode, Settings, SubscriptionOptions, Value, Version, limits,
+    Connect, DeliveryOptions, Packet, PacketKind, Place, Properties, PropertyId, PropertyWriter,
+    Publish, QoS, ReasonCode, Settings, SubscriptionOptions, Value, Version, limits,
 };
 
 use crate::pair::{Pair, connect, message, with_will};
@@ -23,11 +23,16 @@ fn an_offence_in_5_is_answered_with_its_reason() {
         (b"\x30\x07\x00\x01t\x03\x23\x00\x21", "disconnect 0x94", "topic-alias"),
         (b"\x30\x06\x00\x00\x03\x23\x00\x01", "disconnect 0x82", "protocol-error"),
         (b"\x30\x06\x00\x01t\x02\x0b\x01", "disconnect 0x82", "protocol-error"),
-        (b"\x30\x04\x00\x01+\x00", "disconnect 0x90", "topic-name"),
-        (b"\x82\x08\x00\x01\x00\x00\x02a#\x00", "disconnect 0x8F", "topic-filter"),
+        (b"\x30\x04\x00\x01+\x00", "disconnect 0x81", "topic-name"),
+        (b"\x30\x04\x00\x01\x07\x00", "disconnect 0x81", "topic-name"),
+        (b"\x30\x03\x00\x00\x00", "disconnect 0x82", "protocol-error"),
+        (b"\x82\x08\x00\x01\x00\x00\x02a#\x00", "disconnect 0x81", "topic-filter"),
         (b"\xf0\x00", "disconnect 0x82", "protocol-error"),
         (b"\x20\x03\x00\x00\x00", "disconnect 0x82", "protocol-error"),
         (b"\xd0\x00", "disconnect 0x82", "protocol-error"),
+        (b"\x2f\x00", "disconnect 0x81", "malformed"),
+        (b"\x90\x01\x00", "disconnect 0x82", "protocol-error"),
+        (b"\xb0\x02\x00\x00", "disconnect 0x82", "protocol-error"),
         (b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00", "disconnect 0x82", "protocol-error"),
         (b"\x30\x81\x80\x40", "disconnect 0x95", "packet-too-large"),
         (b"\x30\xff\xff\xff\xff", "disconnect 0x81", "malformed"),
@@ -119,6 +124,93 @@ fn other_versions_are_told_which_are_spoken() {
         bytes[8] = level;
         pair.serve(&bytes, &mut vec![]);
         assert_eq!((&*pair.down, pair.closed.map(|end| end.why)), (told, Some("version")));
+    }
+}
+
+#[test]
+fn the_oldest_version_is_told_and_another_protocol_is_not() {
+    let cases: [(&[u8], &[u8], &str); 2] = [
+        (b"\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x00\x00\x00", b"\x20\x02\x00\x01", "version"),
+        (b"\x10\x0d\x00\x05MQTTT\x05\x02\x00\x00\x00\x00", b"", "malformed"),
+    ];
+    for (bytes, told, why) in cases {
+        let mut pair = Pair::new(Settings::default());
+        pair.serve(bytes, &mut vec![]);
+        assert_eq!((&*pair.down, pair.closed.map(|end| end.why)), (told, Some(why)));
+    }
+}
+
+#[test]
+fn names_with_control_characters_are_refused_at_the_door() {
+    for version in [Version::V311, Version::V5] {
+        let bell = Connect { client_id: "c\u{7}", ..connect(version, true) };
+        assert_eq!(refused(&bell), ["refused 0x85"]);
+        let escape = Connect { username: Some("\u{9b}31m"), ..connect(version, true) };
+        assert_eq!(refused(&escape), ["refused 0x86"]);
+    }
+}
+
+#[test]
+fn a_topic_of_the_hub_s_own_is_not_published_to() {
+    for version in [Version::V311, Version::V5] {
+        let mut pair = Pair::open(Settings::default(), &connect(version, true));
+        for topic in ["$SYS/uptime", "$share/g/a"] {
+            let publish = message(topic, QoS::AtLeastOnce);
+            pair.client.publish(&publish, pair.now, &mut pair.up).unwrap();
+        }
+        let code = if version == Version::V5 { "0x87" } else { "0x00" };
+        let log = pair.exchange();
+        assert_eq!(log[..2], ["refused topic-reserved"; 2]);
+        assert_eq!(log[2..], [format!("puback 1 {code}"), format!("puback 2 {code}")]);
+        assert!(pair.closed.is_none());
+        pair.client.publish(&message("$own/a", QoS::AtMostOnce), pair.now, &mut pair.up).unwrap();
+        assert!(pair.exchange()[0].starts_with("publish $own/a"));
+        let mut last = with_will(version);
+        last.will.as_mut().unwrap().topic = "$SYS/last";
+        assert_eq!(refused(&last), ["refused 0x87"]);
+    }
+}
+
+#[test]
+fn an_acknowledgement_of_another_quality_ends_the_connection() {
+    let (puback, pubrec, pubcomp) = (b"\x40\x02\x00\x01", b"\x50\x02\x00\x01", b"\x70\x02\x00\x01");
+    let cases: [(QoS, &[&[u8]]); 5] = [
+        (QoS::AtLeastOnce, &[pubrec]),
+        (QoS::AtLeastOnce, &[pubcomp]),
+        (QoS::ExactlyOnce, &[puback]),
+        (QoS::ExactlyOnce, &[pubcomp]),
+        (QoS::ExactlyOnce, &[pubrec, puback]),
+    ];
+    for version in [Version::V311, Version::V5] {
+        for (qos, answers) in cases {
+            let mut pair = Pair::open(Settings::default(), &connect(version, true));
+            pair.deliver_as(&message("t", qos), &DeliveryOptions::of(qos));
+            for answer in answers {
+                assert_eq!(pair.closed, None);
+                pair.serve(answer, &mut vec![]);
+            }
+            assert_eq!(pair.closed.map(|end| end.why), Some("protocol-error"), "{answers:02x?}");
+            assert_eq!(pair.down.ends_with(b"\xe0\x01\x82"), version == Version::V5);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_has_no_room_for_the_connack_is_turned_away_within_its_room() {
+    for (room, client_id, told) in
+        [(16, "c", 16), (15, "c", 5), (5, "c", 5), (4, "c", 0), (83, "", 16), (82, "", 5)]
+    {
+        let mut buffer = [0; 8];
+        let mut small = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+        small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(room)).unwrap();
+        let properties = small.finish().unwrap();
+        let mut pair = Pair::new(Settings::default());
+        let wish = Connect { properties, client_id, ..connect(Version::V5, true) };
+        Packet::Connect(wish).encode(Version::V5, &mut pair.up).unwrap();
+        let up = std::mem::take(&mut pair.up);
+        pair.serve(&up, &mut vec![]);
+        assert_eq!(pair.down.len(), told, "{room}");
+        assert_eq!(pair.server.is_open(), told > 5);
     }
 }
 
@@ -220,18 +312,23 @@ fn reason_strings_are_cut_to_their_limit_between_characters() {
 fn nothing_is_sent_past_the_client_s_maximum_packet_size() {
     let mut buffer = [0; 8];
     let mut small = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
-    small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(12)).unwrap();
+    small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(16)).unwrap();
     let properties = small.finish().unwrap();
     let mut pair = Pair::new(Settings::default());
     pair.dial(&Connect { properties, ..connect(Version::V5, true) });
-    assert!(pair.server.takes(12) && !pair.server.takes(13));
+    assert!(pair.server.takes(16) && !pair.server.takes(17));
     let id = hedgerow_mqtt::PacketId::MIN;
     let asked = (id, QoS::AtLeastOnce);
-    pair.server.acknowledge(asked, ReasonCode::NOT_AUTHORIZED, Some("a long text"), &mut pair.down);
+    pair.server.acknowledge(
+        asked,
+        ReasonCode::NOT_AUTHORIZED,
+        Some("a text that is long"),
+        &mut pair.down,
+    );
     assert_eq!(pair.down, b"\x40\x03\x00\x01\x87", "without the reason string");
     pair.down.clear();
-    pair.deliver(&Publish { payload: b"123456", ..message("t", QoS::AtLeastOnce) });
-    assert_eq!((pair.down.len(), pair.server.session().queued()), (0, 0), "14 bytes");
-    pair.deliver(&Publish { payload: b"1234", ..message("t", QoS::AtLeastOnce) });
-    assert_eq!(pair.down.len(), 12);
+    pair.deliver(&Publish { payload: b"1234567890", ..message("t", QoS::AtLeastOnce) });
+    assert_eq!((pair.down.len(), pair.server.session().queued()), (0, 0), "18 bytes");
+    pair.deliver(&Publish { payload: b"12345678", ..message("t", QoS::AtLeastOnce) });
+    assert_eq!(pair.down.len(), 16);
 }

@@ -28,7 +28,7 @@ proptest! {
     fn a_message_survives(
         version in version(),
         (dup, retain, quality, id) in any::<(bool, bool, u8, u16)>(),
-        topic in "[^+#\0]{1,40}",
+        topic in r"[^+#\p{Cc}]{1,40}",
         payload in proptest::collection::vec(any::<u8>(), 0..20_000),
         (name, value, expiry) in ("[^\0]{0,9}", "[^\0]{0,9}", any::<u32>()),
     ) {
@@ -60,7 +60,7 @@ proptest! {
         version in version(),
         (clean_start, retain, keep_alive_s) in any::<(bool, bool, u16)>(),
         client_id in "[^\0]{0,30}",
-        will in proptest::option::of("[^+#\0]{1,40}"),
+        will in proptest::option::of(r"[^+#\p{Cc}]{1,40}"),
         username in proptest::option::of("[^\0]{0,30}"),
         password in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40)),
     ) {
