@@ -147,7 +147,8 @@ fn wrong_secrets_are_answered_later_and_later_while_the_right_one_is_not() {
     for least in [250, 500] {
         let begun = Instant::now();
         assert_eq!(refused(address, &wrong), [0x20, 2, 0, 4]);
-        assert!(begun.elapsed().as_millis() >= least, "{least}: {:?}", begun.elapsed());
+        // The hub counts whole milliseconds.
+        assert!(begun.elapsed().as_millis() + 2 >= least, "{least}: {:?}", begun.elapsed());
     }
     fail(20);
     let mut waiting = raw(address, Version::V311);
