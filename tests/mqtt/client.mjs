@@ -45,6 +45,20 @@ hold(large.equals(await heard), "a large message changed on its way");
 const closed = new Promise((resolve) => client.once("close", resolve));
 client.publish("lab/large", Buffer.alloc(330_000), { qos: 0 });
 await closed;
+// Packets may cross frames; frames of text end the connection.
+const socket = new WebSocket(doors[2], "mqtt");
+socket.binaryType = "arraybuffer";
+await new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+const word = (text) => Buffer.concat([Buffer.from([text.length >> 8, text.length & 255]), Buffer.from(text)]);
+const rest = Buffer.concat([word("MQTT"), Buffer.from([5, 0xc2, 0, 60, 0]), word("crumbs"), word("token"), word(SECRET)]);
+const connect = Buffer.concat([Buffer.from([0x10, rest.length]), rest]);
+const answer = new Promise((resolve) => { socket.onmessage = (event) => resolve(new Uint8Array(event.data)); });
+for (const part of [connect.subarray(0, 7), connect.subarray(7, 8), connect.subarray(8)]) socket.send(part);
+const connack = await answer;
+hold(connack[0] === 0x20 && connack[3] === 0, `refused in crumbs: ${connack}`);
+const ended = new Promise((resolve) => { socket.onclose = resolve; });
+socket.send("text");
+await ended;
 // A page from elsewhere may come, but without the subprotocol nobody does.
 const plain = await fetch(`${LOCAL}/mqtt`);
 hold(plain.status >= 400, `no WebSocket: ${plain.status}`);
