@@ -28,7 +28,7 @@ use crate::{
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
     keeping::Receipt,
     limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
-    link::{Link, Replay, State},
+    link::{Came, Link, Replay, State},
     reasons,
     router::Route,
     shard::Shard,
@@ -66,9 +66,11 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         caller: Caller,
         shard: Rc<Shard<G>>,
         (place, half_open): (Place, Place),
+        came: Came,
     ) -> Self {
         let server = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
         let link = Link::new(shard.next_link_id(), server, Some(half_open));
+        link.state.borrow_mut().came = came;
         shard.arm(&link);
         Self {
             stream,
@@ -128,6 +130,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     shard.counts.reads.add(1);
+                    shard.counts.bytes_in.add(read.filled().len() as u64);
                     self.take(read.filled(), now);
                 }
                 Poll::Ready(Ok(())) => {
@@ -201,6 +204,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 }
             };
             let event = state.server.receive(frame, now, &mut state.out);
+            if matches!(event, Event::Publish(_) | Event::Aliased(_)) {
+                state.tally.messages_in += 1;
+            }
             drop(guard);
             match event {
                 Event::Publish(message) => self.publish(Some(frame), &message, now),
@@ -464,6 +470,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             let stored = shard.gate.kept_up_to();
             let dropped = state.server.send(now, OUT_BYTES_SOFT, stored, &mut state.out);
             if dropped > 0 {
+                state.tally.dropped += dropped as u64;
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
             }
             let bytes = state.out.get(state.written..).unwrap_or_default();
@@ -486,6 +493,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             shard.counts.writes.add(1);
+            shard.counts.bytes_out.add(taken as u64);
             state.blocked_since = None;
             state.written += taken;
             if state.written == state.out.len() {

@@ -16,6 +16,11 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
+    /// For a number that says how many now.
+    pub(crate) fn set(&self, now: usize) {
+        self.0.store(now as u64, Relaxed);
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -36,6 +41,13 @@ pub(crate) struct ShardCounts {
     pub(crate) not_kept: Count,
     pub(crate) writes: Count,
     pub(crate) reads: Count,
+    pub(crate) bytes_in: Count,
+    pub(crate) bytes_out: Count,
+    pub(crate) slow_found: Count,
+    /// Now.
+    pub(crate) slow: Count,
+    /// Now.
+    pub(crate) away: Count,
 }
 
 /// All that the driver counts, at one moment. Counts only grow, but for those that say how many now.
@@ -71,8 +83,29 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
+    /// Bytes that were read from clients.
+    pub bytes_in: u64,
+    /// Bytes that clients took.
+    pub bytes_out: u64,
+    /// Sessions now whose client is away.
+    pub away: u64,
+    /// Subscribers now that do not keep up.
+    pub slow: u64,
+    /// How often a subscriber was found not to keep up.
+    pub slow_found: u64,
     /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// Messages that somebody did not get, whatever the reason.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped_slow_reader
+            + self.dropped_queue_full
+            + self.dropped_too_large_or_expired
+            + self.dropped_not_allowed
+    }
 }
 
 /// Where everything is counted.
@@ -122,6 +155,11 @@ impl Ledger {
             retained_bytes: 0,
             writes: sum(|s| &s.writes),
             reads: sum(|s| &s.reads),
+            bytes_in: sum(|s| &s.bytes_in),
+            bytes_out: sum(|s| &s.bytes_out),
+            away: sum(|s| &s.away),
+            slow: sum(|s| &s.slow),
+            slow_found: sum(|s| &s.slow_found),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

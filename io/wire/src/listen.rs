@@ -24,12 +24,16 @@ use crate::{
     counters::Place,
     gate::Gate,
     limits::HALF_OPEN_PAUSE_MS,
+    link::Came,
     mail::Letter,
     shard::{Common, Shard},
 };
 
 /// How a TCP connection becomes a stream with somebody at its end. [`TlsDoor`](crate::TlsDoor) speaks TLS.
 pub trait Door: Send + Sync + 'static {
+    /// What MQTT is spoken over, in a word for people.
+    const OVER: &'static str = "tls";
+
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
@@ -54,7 +58,7 @@ impl<G: Gate> Entrance<G> {
 
     /// Serves a stream with somebody at its end, in one of the shards. Beyond the limits of connections it
     /// is dropped and counted.
-    pub fn enter<S>(&self, stream: S, caller: Caller)
+    pub fn enter<S>(&self, stream: S, caller: Caller, came: Came)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -72,7 +76,7 @@ impl<G: Gate> Entrance<G> {
         if let Some(mailbox) = mailboxes.get(turn % mailboxes.len().max(1)) {
             mailbox.post(Letter::Run(Box::new(move |shard| {
                 let places = (place, half_open);
-                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places));
+                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places, came));
             })));
         }
     }
@@ -82,6 +86,8 @@ impl<G: Gate> Entrance<G> {
 pub(crate) struct Insecure(pub(crate) Peer);
 
 impl Door for Insecure {
+    const OVER: &'static str = "plain";
+
     type Stream = TcpStream;
 
     async fn open(&self, tcp: TcpStream) -> Result<(TcpStream, Caller), &'static str> {
@@ -173,6 +179,8 @@ fn take_in<G: Gate, D: Door>(
     let shard = Rc::clone(shard);
     spawn_local(async move {
         let patience = Duration::from_millis(shard.settings().handshake_ms_max);
+        let from = tcp.peer_addr().ok().map(|from| from.ip().to_canonical());
+        let came = Came { over: Some(D::OVER), from };
         let entering = async {
             speaks(&shard, &tcp).await?;
             door.open(tcp).await
@@ -180,7 +188,7 @@ fn take_in<G: Gate, D: Door>(
         match timeout(patience, entering).await {
             // A task of its own: an open connection does not carry the room of its handshake.
             Ok(Ok((stream, caller))) => {
-                spawn_local(Connection::new(stream, caller, shard, places));
+                spawn_local(Connection::new(stream, caller, shard, places, came));
             }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),

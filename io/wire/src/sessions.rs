@@ -173,6 +173,7 @@ impl<G: Gate> Shard<G> {
         state.server.accept(session, assigned, &mut state.out);
         self.keep_session(&mut state.server, &key);
         state.half_open = None;
+        state.since = self.clock.wall(now);
         self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
         self.add_subscriptions(link, state.server.session());
         self.sessions.borrow_mut().insert(key, Rc::clone(link));
@@ -379,7 +380,10 @@ impl<G: Gate> Shard<G> {
             self.change(SessionChange::Away { session, until });
             self.offer_silently();
         }
-        link.state.borrow_mut().away = Some(Box::new(Away { session, expires, will }));
+        let mut state = link.state.borrow_mut();
+        state.since = self.clock.wall(now);
+        state.away = Some(Box::new(Away { session, expires, will }));
+        drop(state);
         self.away.set(self.away.get() + 1);
         self.arm(link);
         at_once.into_iter().for_each(|will| self.say_will(link, &will, now));

@@ -1,7 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     future::poll_fn,
     rc::{Rc, Weak},
     sync::{
@@ -58,7 +58,8 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) counts: Arc<ShardCounts>,
     pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
-    pub(crate) sessions: RefCell<HashMap<Arc<SessionKey>, Rc<Link<G>>>>,
+    /// By name, so that pages of them can be looked at.
+    pub(crate) sessions: RefCell<BTreeMap<Arc<SessionKey>, Rc<Link<G>>>>,
     /// Connections whose session is on its way from another shard, by the number of their claim.
     pub(crate) waiting: RefCell<HashMap<u64, Rc<Link<G>>>>,
     /// Sessions to be sent on as soon as they arrive for a claim, and where to.
@@ -74,6 +75,8 @@ pub(crate) struct Shard<G: Gate> {
     has_outgoing: Cell<bool>,
     alarms: RefCell<BinaryHeap<Reverse<Alarm<G>>>>,
     unsettled: RefCell<Vec<Rc<Link<G>>>>,
+    /// Subscribers for whom much waits.
+    pub(crate) crowded: RefCell<Vec<Rc<Link<G>>>>,
     settler: RefCell<Option<Waker>>,
     judged_revision: Cell<u64>,
     last_link: Cell<u64>,
@@ -129,6 +132,7 @@ impl<G: Gate> Shard<G> {
             has_outgoing: Cell::new(false),
             alarms: RefCell::default(),
             unsettled: RefCell::default(),
+            crowded: RefCell::default(),
             settler: RefCell::default(),
             judged_revision,
             last_link: Cell::new(0),
@@ -230,6 +234,8 @@ impl<G: Gate> Shard<G> {
         };
         due.iter().for_each(|(link, at)| self.ring(link, *at, now));
         self.sweep_parts(now);
+        self.look_for_slow_ones(now);
+        self.counts.away.set(self.away.get());
         let revision = self.gate.revision();
         if self.judged_revision.replace(revision) != revision {
             let links: Vec<_> = self.sessions.borrow().values().cloned().collect();

@@ -276,6 +276,13 @@ impl Session {
         self.bytes
     }
 
+    /// Messages that were sent in this connection and are not done.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        let sent = self.queue.iter().take(self.next);
+        sent.filter(|entry| !matches!(entry.step, Step::Done)).count()
+    }
+
     /// The number by which the driver keeps it on disk.
     #[must_use]
     pub const fn kept_as(&self) -> Option<u64> {

@@ -7,10 +7,12 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
-use hedgerow_policy::{CertificateId, DirectDevice, Peer, Standing};
+use hedgerow_policy::{CertificateId, DirectDevice, Peer, PersonId, Standing};
 use hedgerow_telemetry::DeviceKey;
 
-use crate::{Plane, Refusal, denials::Known, directory::Entry, tokens::Program};
+use crate::{
+    Plane, Refusal, denials::Known, directory::Entry, onlooker::Onlooker, tokens::Program,
+};
 
 /// Whose session it is. Sessions are keyed by this and the client id, so that nobody can take another
 /// identity's session.
@@ -20,6 +22,8 @@ pub enum Identity {
     Device(TenantId, DeviceId),
     /// A program of a tenant, by its token.
     Token(TenantId, i64),
+    /// A person of a tenant who looks on.
+    Person(TenantId, PersonId),
     /// A load generator on the insecure loopback listener.
     LoopbackTester,
 }
@@ -32,6 +36,7 @@ pub struct Admitted(pub(crate) Who);
 pub(crate) enum Who {
     Device { entry: Arc<Entry>, certificate: CertificateId, expires: Timestamp },
     Application(Arc<Program>),
+    Onlooker(Onlooker),
     LoopbackTester,
 }
 
@@ -55,6 +60,7 @@ impl Admitted {
                 Identity::Device(entry.admission.tenant, entry.admission.device)
             }
             Who::Application(program) => Identity::Token(program.token.tenant, program.token.token),
+            Who::Onlooker(onlooker) => Identity::Person(onlooker.tenant, onlooker.person),
             Who::LoopbackTester => Identity::LoopbackTester,
         }
     }
@@ -65,7 +71,7 @@ impl Admitted {
         match &self.0 {
             Who::Device { expires, .. } => Some(*expires),
             Who::Application(program) => program.token.expires,
-            Who::LoopbackTester => None,
+            Who::Onlooker(_) | Who::LoopbackTester => None,
         }
     }
 
@@ -74,7 +80,7 @@ impl Admitted {
     pub fn device(&self) -> Option<DeviceKey> {
         match &self.0 {
             Who::Device { entry, .. } => Some(entry.admission.key()),
-            Who::Application(_) | Who::LoopbackTester => None,
+            Who::Application(_) | Who::Onlooker(_) | Who::LoopbackTester => None,
         }
     }
 }
@@ -90,11 +96,6 @@ const NOT_VALID: Refusal = Refusal::new(
     "the certificate was revoked, replaced or has expired; enrol again",
 );
 const CUT: Refusal = Refusal::new(Fault::Denied, "cut", "the device was cut off; ask its owner");
-const NO_PERSON: Refusal = Refusal::new(
-    Fault::Denied,
-    "person",
-    "people sign in to the pages of the hub; use a token for a program",
-);
 
 impl Plane {
     /// Judges a proven peer at CONNECT.
@@ -113,7 +114,10 @@ impl Plane {
             })?;
             return Ok(Admitted(Who::Application(program)));
         }
-        let Some(device) = peer.device() else { return Err(NO_PERSON) };
+        if let (Some(tenant), Some((person, role))) = (peer.tenant(), peer.person()) {
+            return Ok(Admitted(Who::Onlooker(Onlooker { tenant, person, role })));
+        }
+        let Some(device) = peer.device() else { return Err(UNKNOWN) };
         self.admit_device(device, now).inspect_err(|refusal| {
             let identity = Identity::Device(device.tenant, device.device);
             let entry = self.directory().find(device.tenant, device.device);
@@ -144,7 +148,8 @@ impl Plane {
         let (entry, certificate, expires) = match &mut session.0 {
             Who::Device { entry, certificate, expires } => (entry, certificate, expires),
             Who::Application(program) => return self.rejudge_application(program, now),
-            Who::LoopbackTester => return Verdict::Unchanged,
+            // Whoever let a person look on asks again whether they may, and ends it.
+            Who::Onlooker(_) | Who::LoopbackTester => return Verdict::Unchanged,
         };
         if now >= *expires {
             return Verdict::Ended(NOT_VALID);

@@ -18,7 +18,7 @@ use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
     Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, denials::Known,
-    directory::Entry,
+    directory::Entry, onlooker::Onlooker,
 };
 
 /// A message as it came from the wire.
@@ -76,6 +76,7 @@ impl Plane {
             Who::Application(program) => {
                 self.publish_application(&program.token, message.topic, now)
             }
+            Who::Onlooker(_) => Err(Onlooker::SILENT),
             Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
             Who::LoopbackTester => Ok(Outcome::Done),
@@ -147,7 +148,7 @@ impl Plane {
         let known = match &session.0 {
             Who::Device { entry, .. } => Known::Device(entry),
             Who::Application(program) => Known::Program(program),
-            Who::LoopbackTester => Known::Nobody,
+            Who::Onlooker(_) | Who::LoopbackTester => Known::Nobody,
         };
         self.denials.note(session.identity(), known, word, topic);
     }

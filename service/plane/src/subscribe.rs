@@ -31,6 +31,8 @@ impl Plane {
                 compiled.grants.subscribe(filter).map_err(Refusal::from)
             }
             Who::Application(program) => Self::subscribe_application(&program.token, filter),
+            // What is handed out is judged message by message.
+            Who::Onlooker(_) => Ok(()),
             Who::LoopbackTester if may_test(filter) => Ok(()),
             Who::LoopbackTester => Err(OUTSIDE),
         };
@@ -61,7 +63,7 @@ impl Plane {
     pub const fn judges_deliveries(&self, session: &Admitted) -> bool {
         match &session.0 {
             Who::Device { .. } => false,
-            Who::Application(_) | Who::LoopbackTester => true,
+            Who::Application(_) | Who::Onlooker(_) | Who::LoopbackTester => true,
         }
     }
 
@@ -74,6 +76,7 @@ impl Plane {
                 entry.compiled(self.readings()).grants.receive(topic).is_ok()
             }
             Who::Application(program) => self.may_application_receive(&program.token, topic),
+            Who::Onlooker(onlooker) => self.may_look_on(onlooker, topic),
             Who::LoopbackTester => !is_under_things(topic),
         }
     }

@@ -18,13 +18,14 @@ use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, config, tester},
 };
-use hedgerow_plane::Plane;
+use hedgerow_plane::{Flows, Plane};
 use hedgerow_tlog::Note;
-use hedgerow_wire::{Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use hedgerow_wire::{Came, Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     Problem,
+    broker::feel_the_pulse,
     hub::{Hub, pem},
     meters::Gauges,
     sys,
@@ -50,11 +51,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let mut settings = Settings { shards: shards(), ..Settings::default() };
-    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
-    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
-    hub.voice.through(hub.plane.clone(), wire.voice());
-    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let (wire, _flows) = start_wire(hub, up)?;
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
@@ -118,11 +115,25 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
 }
 
+/// The broker, and what notes how much goes through it.
+fn start_wire(hub: &Hub, up: &Up) -> Result<(Wire<Plane>, Arc<Flows>), Problem> {
+    let mut settings = Settings { shards: shards(), ..Settings::default() };
+    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
+    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
+    hub.voice.through(hub.plane.clone(), wire.voice());
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let (flows, plane) = (Arc::new(Flows::default()), hub.plane.clone());
+    let pulse = feel_the_pulse(plane, hub.readings.clone(), wire.meter(), Arc::clone(&flows));
+    tokio::spawn(pulse);
+    Ok((wire, flows))
+}
+
 /// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
 fn over_websocket(wire: &Wire<Plane>, sign_in: Arc<SignIn>) -> Box<TakeMqtt> {
     let entrance = wire.entrance();
     Box::new(move |stream, from| {
-        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)));
+        let came = Came { over: Some("websocket"), from: Some(from) };
+        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), came);
     })
 }
 

@@ -4,6 +4,7 @@
 mod application;
 #[cfg(test)]
 mod house;
+mod onlooker;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]
