@@ -230,6 +230,12 @@ impl<G: Gate> Wire<G> {
         Voice(Arc::clone(&self.common))
     }
 
+    /// How it is set up.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
     /// Looks at sessions and retained messages.
     #[must_use]
     pub fn census(&self) -> Census<G> {

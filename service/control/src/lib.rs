@@ -6,6 +6,7 @@
 
 mod actions;
 mod audit;
+mod broker;
 mod change;
 mod claim;
 mod ctx;

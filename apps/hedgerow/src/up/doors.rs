@@ -6,7 +6,7 @@ use std::{
 };
 
 use hedgerow_api::{
-    Doorstep, People, TakeMqtt, Transport,
+    Doorstep, Onlookers, People, TakeMqtt, Transport,
     devices::{self, Devices},
     people::router,
     serve_local, serve_tls,
@@ -20,7 +20,7 @@ use hedgerow_listen::{
 };
 use hedgerow_plane::{Flows, Plane};
 use hedgerow_tlog::Note;
-use hedgerow_wire::{Came, Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use hedgerow_wire::{Came, Counters, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
@@ -51,7 +51,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let (wire, _flows) = start_wire(hub, up)?;
+    let (wire, flows) = start_wire(hub, up)?;
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
@@ -77,7 +77,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         ("people", for_people.occupancy()),
         ("local", for_here.occupancy()),
     ];
-    let gauges = Gauges::new(hub, wire.meter(), open);
+    let gauges = Gauges::new(hub, &wire, open);
 
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
@@ -100,8 +100,8 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
 
     let name = hub.names.outer().to_owned();
     let take_mqtt = over_websocket(&wire, sign_in);
-    let sensors = (gauges, wire.meter());
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, take_mqtt));
+    let sensors = (gauges, flows);
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, (&wire, take_mqtt)));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -120,7 +120,7 @@ fn start_wire(hub: &Hub, up: &Up) -> Result<(Wire<Plane>, Arc<Flows>), Problem> 
     let mut settings = Settings { shards: shards(), ..Settings::default() };
     settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
-    hub.voice.through(hub.plane.clone(), wire.voice());
+    hub.voice.through(hub.plane.clone(), &wire);
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));
     let (flows, plane) = (Arc::new(Flows::default()), hub.plane.clone());
     let pulse = feel_the_pulse(plane, hub.readings.clone(), wire.meter(), Arc::clone(&flows));
@@ -142,15 +142,22 @@ fn people(
     up: &Up,
     name: &str,
     (devices, mqtts): (SocketAddr, SocketAddr),
-    (gauges, meter): (Gauges, Meter),
-    take_mqtt: Box<TakeMqtt>,
+    (gauges, flows): (Gauges, Arc<Flows>),
+    (wire, take_mqtt): (&Wire<Plane>, Box<TakeMqtt>),
 ) -> People {
+    let (meter, entrance) = (wire.meter(), wire.entrance());
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
         take_mqtt,
+        broker: Arc::new(wire.census()),
+        flows,
+        onlookers: Onlookers::new(move |stream, peer| {
+            let came = Came { over: Some("inside"), from: None };
+            entrance.enter(stream, Caller::Proven(peer), came);
+        }),
         doorstep: Box::new(move || {
             let Counters { connections, half_open, ends, .. } = meter.read();
             Doorstep { connections, half_open, ends }

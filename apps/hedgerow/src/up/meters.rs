@@ -6,17 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use hedgerow_api::Meters;
+use hedgerow_api::{BrokerLimits, Meters};
 use hedgerow_base::Timestamp;
 use hedgerow_identity::authority;
 use hedgerow_listen::{
     limits::HTTPS_CONNECTIONS_MAX,
     server::{Occupancy, Slot, now},
 };
+use hedgerow_plane::Plane;
 use hedgerow_store::{ReadingsStore, SessionsStore};
 use hedgerow_wire::{
-    Meter,
-    limits::{CONNECTIONS_MAX, HALF_OPEN_MAX},
+    Census, Meter, Settings, Wire,
+    limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX},
 };
 
 use super::{hub::Hub, notices::Queue};
@@ -30,6 +31,8 @@ pub(super) struct Gauges {
     started: Timestamp,
     data: PathBuf,
     wire: Meter,
+    census: Census<Plane>,
+    limits: BrokerLimits,
     doors: Vec<(&'static str, Occupancy)>,
     readings: ReadingsStore,
     sessions: SessionsStore,
@@ -40,11 +43,17 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    pub(super) fn new(hub: &Hub, wire: Meter, doors: Vec<(&'static str, Occupancy)>) -> Self {
+    pub(super) fn new(
+        hub: &Hub,
+        wire: &Wire<Plane>,
+        doors: Vec<(&'static str, Occupancy)>,
+    ) -> Self {
         Self {
             started: now(),
             data: hub.data.clone(),
-            wire,
+            wire: wire.meter(),
+            census: wire.census(),
+            limits: limits(wire.settings()),
             doors,
             readings: hub.readings.clone(),
             sessions: hub.sessions.clone(),
@@ -62,6 +71,7 @@ impl Gauges {
         let (wire, tally, unsealed) =
             (self.wire.read(), self.readings.tally(), self.readings.unsealed());
         let sessions = self.sessions.counts();
+        let (retained, retained_bytes) = self.census.retained_size();
         let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
         let server = [("server", self.slot.certificate())];
         let certificates = self.authorities.iter().chain(&server);
@@ -70,9 +80,9 @@ impl Gauges {
         Meters {
             started: Some(self.started),
             mqtt_connections: wire.connections,
-            mqtt_connections_max: CONNECTIONS_MAX,
+            mqtt_connections_max: self.limits.connections,
             mqtt_half_open: wire.half_open,
-            mqtt_half_open_max: HALF_OPEN_MAX,
+            mqtt_half_open_max: self.limits.half_open,
             messages_in: wire.messages_in,
             messages_out: wire.messages_out,
             messages_refused: wire.messages_refused,
@@ -82,7 +92,14 @@ impl Gauges {
                 ("too-large-or-expired", wire.dropped_too_large_or_expired),
                 ("not-allowed", wire.dropped_not_allowed),
             ],
-            retained: sessions.retained,
+            bytes_in: wire.bytes_in,
+            bytes_out: wire.bytes_out,
+            slow: wire.slow,
+            slow_found: wire.slow_found,
+            sessions_away: wire.away,
+            limits: self.limits,
+            retained: retained as u64,
+            retained_bytes: retained_bytes as u64,
             not_retained: wire.not_retained,
             sessions_kept: sessions.sessions,
             messages_waiting: sessions.waiting,
@@ -103,6 +120,22 @@ impl Gauges {
             disk_bytes: disk(&self.data),
             certificates: certificates.filter_map(|(kind, der)| Some((*kind, end(der)?))).collect(),
         }
+    }
+}
+
+fn limits(settings: &Settings) -> BrokerLimits {
+    BrokerLimits {
+        connections: settings.connections_max,
+        half_open: settings.half_open_max,
+        sessions_away: settings.away_sessions_max * settings.shards,
+        retained: RETAINED_MESSAGES_MAX,
+        retained_bytes: RETAINED_BYTES_MAX,
+        queued: settings.mqtt.queue_messages_max,
+        queued_bytes: settings.mqtt.queue_bytes_max,
+        in_flight: usize::from(settings.mqtt.in_flight_max),
+        out_bytes: settings.out_bytes_max,
+        subscriptions: settings.mqtt.subscriptions_max,
+        packet_bytes: settings.mqtt.packet_bytes_max,
     }
 }
 

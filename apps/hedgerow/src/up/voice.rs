@@ -1,22 +1,32 @@
-//! The hub's voice: what it asks of connected devices.
+//! The hub's voice: what it asks of connected devices, and how it ends sessions.
 
 use std::sync::OnceLock;
 
 use hedgerow_base::{DeviceKey, Fault};
-use hedgerow_control::{Failure, ports};
-use hedgerow_plane::{Plane, Refusal};
+use hedgerow_control::{
+    Failure,
+    ports::{self, Pending},
+};
+use hedgerow_plane::{Broker, Plane, Refusal, SessionName};
+use hedgerow_wire::{Census, Wire};
 
 /// Speaks through the wire once it is there; the control plane is made before it.
 #[derive(Default)]
-pub(super) struct Voice(OnceLock<(Plane, hedgerow_wire::Voice<Plane>)>);
+pub(super) struct Voice(OnceLock<Ready>);
+
+struct Ready {
+    plane: Plane,
+    wire: hedgerow_wire::Voice<Plane>,
+    census: Census<Plane>,
+}
 
 impl Voice {
     /// From here on there is somebody to speak through.
-    pub(super) fn through(&self, plane: Plane, wire: hedgerow_wire::Voice<Plane>) {
-        let _ = self.0.set((plane, wire));
+    pub(super) fn through(&self, plane: Plane, wire: &Wire<Plane>) {
+        let _ = self.0.set(Ready { plane, wire: wire.voice(), census: wire.census() });
     }
 
-    fn ready(&self) -> Result<&(Plane, hedgerow_wire::Voice<Plane>), Failure> {
+    fn ready(&self) -> Result<&Ready, Failure> {
         let starting = || Failure::new(Fault::Unavailable, "the hub is still starting");
         self.0.get().ok_or_else(starting)
     }
@@ -24,14 +34,23 @@ impl Voice {
 
 impl ports::Voice for Voice {
     fn can_hear(&self, device: DeviceKey, action: &str) -> Result<(), Failure> {
-        let (plane, _) = self.ready()?;
         let refused = |refusal: Refusal| Failure::new(refusal.fault, refusal.reason);
-        plane.may_ask(device, action).map_err(refused)
+        self.ready()?.plane.may_ask(device, action).map_err(refused)
     }
 
     fn say(&self, device: DeviceKey, action: &str, input: &[u8]) -> Result<(), Failure> {
-        let (_, wire) = self.ready()?;
-        wire.say(&format!("things/{}/actions/{action}", device.id), input);
+        self.ready()?.wire.say(&format!("things/{}/actions/{action}", device.id), input);
         Ok(())
+    }
+
+    fn has_session(&self, name: SessionName) -> Pending<'_, bool> {
+        Box::pin(async { Ok(self.ready()?.census.session(name).await.is_some()) })
+    }
+
+    fn end_session(&self, name: SessionName) -> Pending<'_, ()> {
+        Box::pin(async {
+            self.ready()?.census.end(name).await;
+            Ok(())
+        })
     }
 }
