@@ -59,6 +59,14 @@ pub const PAYLOAD_BYTES_MAX: usize = 4 * 1024;
 pub const HEX_BYTES_MAX: usize = 512;
 /// Levels to which JSON is indented.
 pub const INDENT_MAX: usize = 8;
+/// Lines of a payload that a page shows at once; of a longer one it says how many.
+pub const PAYLOAD_LINES: usize = 12;
+/// Characters of a payload that a page shows at once.
+pub const PAYLOAD_CHARS: usize = 800;
+/// Retained messages on one page.
+pub const TOPIC_ROWS: usize = 20;
+/// Devices whose names stand beside their ids in the tree of topics.
+pub const NAMED_DEVICES_MAX: usize = 50;
 /// Retained messages in one answer.
 pub const RETAINED_MAX: u32 = 100;
 /// Names in one answer about a level of topics.
