@@ -653,6 +653,16 @@ await check("people and tokens are made, their secrets shown once", async () => 
     });
     hold(answer.status() === 403, `a viewer may ${act}: ${answer.status()}`);
   }
+  await there.goto(`${local}${benchSession}`);
+  hold((await there.getByRole("link", { name: "End the session" }).count()) === 0, "a viewer is shown what owners do");
+  const ended = await there.request.post(`${local}${benchSession}/end`, { headers: { origin: local }, maxRedirects: 0 });
+  hold(ended.status() === 403, `a viewer may end a session: ${ended.status()}`);
+  await there.goto(`${local}/broker/topics?filter=%23`);
+  await there.locator("#watch-state.on").waitFor();
+  await bench.publish("lab/oven/temperature", "150", { retain: true });
+  await there.locator("#messages li").first().waitFor();
+  const seen = await there.locator("main").innerText();
+  hold(seen.includes("things/") && !seen.includes("lab") && !seen.includes("$SYS"), `a viewer sees ${seen}`);
   await other.close();
   quiet("in the settings");
 });
