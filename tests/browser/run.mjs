@@ -313,6 +313,23 @@ await check("what strangers send is shown as text, whatever it says", async () =
   quiet("with hostile messages");
 });
 
+await check("long lists of topics go on on a next page", async () => {
+  const count = 201;
+  for (let at = 0; at < count; at += 1) await bench.publish(`lab/many/${String(at).padStart(3, "0")}`, "1", { retain: true });
+  await page.goto(`${local}/broker/topics?at=lab/many/&filter=lab/many/%23`);
+  hold((await page.locator("#tree [data-leaf]").count()) === 200, "not 200 names");
+  hold((await page.locator(".messages[aria-label='Retained messages'] li").count()) === 20, "not 20 messages");
+  await axe(page);
+  await page.getByRole("link", { name: "Next page" }).click();
+  await page.getByText("lab/many/020", { exact: true }).waitFor();
+  await page.goto(`${local}/broker/topics?at=lab/many/`);
+  await page.getByRole("link", { name: "More of this level" }).click();
+  await page.locator('#tree [data-leaf="200"]').waitFor();
+  hold((await page.locator("#tree [data-leaf]").count()) === 1, "more than the last");
+  for (let at = 0; at < count; at += 1) await bench.publish(`lab/many/${String(at).padStart(3, "0")}`, "", { retain: true });
+  quiet("in long lists");
+});
+
 await check("live messages pause, go on, and are cleared", async () => {
   await page.goto(`${local}/broker/topics?filter=lab/%23`);
   await page.locator("#watch-state.on").waitFor();

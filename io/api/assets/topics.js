@@ -44,10 +44,11 @@
     const pre = make("pre", data.shown.payload, "payload");
     const lines = data.shown.payload.split("\n").length;
     li.append(head, pre);
-    if (lines > LINES || [...data.shown.payload].length > CHARS) {
+    const characters = [...data.shown.payload].length;
+    if (lines > LINES || characters > CHARS) {
       const details = make("details");
       pre.replaceWith(details);
-      details.append(make("summary", `Show ${lines} line${lines === 1 ? "" : "s"}`), pre);
+      details.append(make("summary", lines > LINES ? `Show ${lines} lines` : `Show ${characters.toLocaleString("en")} characters`), pre);
     }
     return li;
   };

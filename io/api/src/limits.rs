@@ -65,8 +65,6 @@ pub const PAYLOAD_LINES: usize = 12;
 pub const PAYLOAD_CHARS: usize = 800;
 /// Retained messages on one page.
 pub const TOPIC_ROWS: usize = 20;
-/// Devices whose names stand beside their ids in the tree of topics.
-pub const NAMED_DEVICES_MAX: usize = 50;
 /// Retained messages in one answer.
 pub const RETAINED_MAX: u32 = 100;
 /// Names in one answer about a level of topics.

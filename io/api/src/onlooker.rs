@@ -11,7 +11,9 @@ use hedgerow_base::{Fault, Timestamp};
 use hedgerow_control::Failure;
 use hedgerow_mqtt::{
     Ack, ConnAck, Connect, Filters, Packet, PacketId, Properties, PropertyId, QoS, Split,
-    Subscribe, SubscriptionOptions, Version, split,
+    Subscribe, SubscriptionOptions, Version,
+    limits::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX},
+    split, topic,
 };
 use hedgerow_plane::{Admitted, Plane, Refusal};
 use hedgerow_policy::Peer;
@@ -71,8 +73,17 @@ pub(crate) fn rights(
     now: Timestamp,
 ) -> Result<Admitted, Failure> {
     let refused = |refusal: Refusal| Failure::new(refusal.fault, refusal.reason);
-    hedgerow_mqtt::topic::check_filter(filter)
-        .map_err(|error| Failure::new(Fault::Invalid, format!("{filter:?}: {error}")))?;
+    let invalid = |why: String| Failure::new(Fault::Invalid, format!("{filter:?}: {why}"));
+    topic::check_filter(filter).map_err(|error| invalid(error.to_string()))?;
+    if topic::is_shared(filter) {
+        // Whoever looks on would take messages away from those that they are for.
+        return Err(invalid("look on at the filter itself, not at a shared subscription".into()));
+    }
+    if !topic::is_within_limits(filter) {
+        return Err(invalid(format!(
+            "a filter has up to {TOPIC_BYTES_MAX} bytes and {TOPIC_LEVELS_MAX} levels"
+        )));
+    }
     let admitted = plane.admit(peer, now).map_err(refused)?;
     plane.subscribe(&admitted, filter).map_err(refused)?;
     Ok(admitted)
@@ -191,5 +202,81 @@ impl Onlooker {
         let used = self.bytes.len() - rest.len();
         self.bytes.drain(..used);
         Some(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_policy::Witness;
+
+    use super::*;
+
+    /// A broker that lets everybody in, sends a message of each quality, and then hears what is answered.
+    async fn serve(mut stream: DuplexStream) -> Vec<u8> {
+        let mut heard = [0; 256];
+        assert!(stream.read(&mut heard).await.unwrap() > 0);
+        stream.write_all(&[0x20, 6, 0, 0, 3, 0x13, 0, 60]).await.unwrap();
+        assert!(stream.read(&mut heard).await.unwrap() > 0);
+        stream.write_all(&[0x90, 4, 0, 1, 0, 2]).await.unwrap();
+        // Topic `t`, no properties, payload `x`; two packets in one piece, a third in two.
+        stream.write_all(&[0x30, 5, 0, 1, b't', 0, b'x']).await.unwrap();
+        stream.write_all(&[0x33, 7, 0, 1, b't', 0, 7, 0, b'x', 0x34, 7, 0]).await.unwrap();
+        stream.write_all(&[1, b't', 0, 8, 0, b'x', 0x62, 2, 0, 8]).await.unwrap();
+        let mut answers = Vec::new();
+        while answers.len() < 12 {
+            stream.read_buf(&mut answers).await.unwrap();
+        }
+        answers
+    }
+
+    fn peer() -> Peer {
+        Witness::of_a_proof().loopback_tester()
+    }
+
+    #[tokio::test]
+    async fn messages_are_handed_over_and_answered_as_their_quality_wants() {
+        let (tell, hear) = tokio::sync::oneshot::channel();
+        let tell = std::sync::Mutex::new(Some(tell));
+        let onlookers = Onlookers::new(move |stream, _| {
+            let tell = tell.lock().unwrap().take().unwrap();
+            tokio::spawn(async { tell.send(serve(stream).await) });
+        });
+        let mut onlooker = onlookers.begin(peer(), "c", "t", false).await.unwrap();
+        assert_eq!(onlooker.ping_every(), Some(Duration::from_secs(30)));
+        let mut seen = Vec::new();
+        while seen.len() < 3 {
+            onlooker.next().await.unwrap();
+            let see = |topic: &str, payload: &[u8], qos, retain| {
+                seen.push((topic.to_owned(), payload.to_vec(), qos, retain));
+            };
+            onlooker.take(see).await.unwrap();
+        }
+        let message = |qos, retain| ("t".to_owned(), b"x".to_vec(), qos, retain);
+        let (zero, one, two) = (QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce);
+        assert_eq!(seen, [message(zero, false), message(one, true), message(two, false)]);
+        let answers = tokio::spawn(hear);
+        let _ = timeout(Duration::from_secs(5), onlooker.next()).await;
+        let answers = answers.await.unwrap().unwrap();
+        assert_eq!(answers, [0x40, 2, 0, 7, 0x50, 2, 0, 8, 0x70, 2, 0, 8]);
+    }
+
+    #[tokio::test]
+    async fn so_many_look_on_and_not_one_more() {
+        let onlookers = Onlookers::new(|stream, _| drop(tokio::spawn(serve(stream))));
+        let mut all = Vec::new();
+        for _ in 0..ONLOOKERS_MAX {
+            all.push(onlookers.begin(peer(), "c", "t", false).await.unwrap());
+        }
+        let refused = onlookers.begin(peer(), "c", "t", false).await.err().unwrap();
+        assert_eq!(refused.fault, Fault::TooMuch);
+        all.pop();
+        assert!(onlookers.begin(peer(), "c", "t", false).await.is_ok(), "a place came free");
+    }
+
+    #[tokio::test]
+    async fn who_is_not_let_in_is_told() {
+        let onlookers = Onlookers::new(|stream, _| drop(stream));
+        let refused = onlookers.begin(peer(), "c", "t", false).await.err().unwrap();
+        assert_eq!(refused.fault, Fault::Unavailable);
     }
 }

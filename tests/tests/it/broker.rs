@@ -144,14 +144,33 @@ fn who_looks_on_sees_what_scopes_or_grants_allow_and_nothing_else() {
         hub.ask_as(Some(&lab), "GET", "/api/v1/broker/retained?filter=lab/%23", &Value::Null);
     assert_eq!(kept["items"][0]["topic"], "lab/1", "{kept}");
     assert_eq!(kept["items"].as_array().unwrap().len(), 1);
-    for wrong in [
-        "messages?filter=a/%23/b",
-        "messages?filter=",
-        "messages?seconds=601",
-        "messages?seconds=0",
+}
+
+#[test]
+fn a_question_past_a_limit_is_refused() {
+    let hub = RunningHub::start(&[]);
+    let filter = |bytes: usize| format!("retained?filter=things/{}", "a".repeat(bytes - 7));
+    let levels = |count: usize| format!("retained?filter=things{}", "/a".repeat(count - 1));
+    for (question, status) in [
+        ("sessions?limit=200", 200),
+        ("sessions?limit=201", 400),
+        ("sessions?limit=0", 400),
+        ("sessions?after=nobody", 400),
+        ("retained?limit=100", 200),
+        ("retained?limit=101", 400),
+        (filter(512).as_str(), 200),
+        (filter(513).as_str(), 400),
+        (levels(24).as_str(), 200),
+        (levels(25).as_str(), 400),
+        ("retained?filter=things/%23/b", 400),
+        ("retained?filter=", 400),
+        ("retained?filter=$share/group/things/%23", 400),
+        ("messages?seconds=1&filter=$share/group/things/%23", 400),
+        ("messages?seconds=601", 400),
+        ("messages?seconds=0", 400),
     ] {
-        let (status, answer) = hub.ask("GET", &format!("/api/v1/broker/{wrong}"), &Value::Null);
-        assert_eq!(status, 400, "{wrong}: {answer}");
+        let (found, answer) = hub.ask("GET", &format!("/api/v1/broker/{question}"), &Value::Null);
+        assert_eq!(found, status, "{question}: {answer}");
     }
 }
 

@@ -18,10 +18,7 @@ use super::{
 };
 use crate::{
     People,
-    limits::{
-        LEVEL_NAMES_MAX, NAMED_DEVICES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_CHARS, PAYLOAD_LINES,
-        TOPIC_ROWS,
-    },
+    limits::{LEVEL_NAMES_MAX, PAYLOAD_BYTES_MAX, PAYLOAD_CHARS, PAYLOAD_LINES, TOPIC_ROWS},
     onlooker::rights,
     payload::{Payload, visible},
     problem::Refused,
@@ -128,7 +125,7 @@ fn watching(filter: &str) -> String {
 async fn tree(people: &People, visitor: &Visitor, at: &str, level: &Level) -> Markup {
     let mut devices = Vec::new();
     if at == "things/" {
-        for name in level.branches.keys().take(NAMED_DEVICES_MAX) {
+        for name in level.branches.keys() {
             if let Ok(id) = name.parse::<DeviceId>()
                 && let Ok(device) = people.control.device(&visitor.ctx, id).await
             {
@@ -220,10 +217,16 @@ fn retained(filter: &str, page: &RetainedPage, is_later: bool) -> Markup {
 /// A payload; a long one waits to be opened.
 fn payload_part(shown: &str) -> Markup {
     let lines = shown.lines().count();
-    let is_long = lines > PAYLOAD_LINES || shown.chars().nth(PAYLOAD_CHARS).is_some();
+    let characters = shown.chars().count();
+    let is_long = lines > PAYLOAD_LINES || characters > PAYLOAD_CHARS;
+    let length = if lines > PAYLOAD_LINES {
+        many(lines as u64, "line")
+    } else {
+        many(characters as u64, "character")
+    };
     html! {
         @if is_long {
-            details { summary { "Show " (many(lines as u64, "line")) } pre.payload { (shown) } }
+            details { summary { "Show " (length) } pre.payload { (shown) } }
         } @else { pre.payload { (shown) } }
     }
 }
