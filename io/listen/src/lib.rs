@@ -14,7 +14,11 @@ pub mod client;
 mod identity;
 pub mod limits;
 #[cfg(feature = "server")]
+mod proxy;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+mod sources;
 mod spki;
 #[cfg(feature = "server")]
 mod stream;
@@ -22,6 +26,10 @@ mod stream;
 #[cfg(feature = "server")]
 pub use caller::{Caller, NotSignedIn, SignIn, Unproven};
 pub use identity::{HandshakeKey, Identity};
+#[cfg(feature = "server")]
+pub use proxy::{Network, NotANetwork, client_address};
+#[cfg(feature = "server")]
+pub use sources::{SourceLimits, Sources, Visit};
 pub use spki::certificate_key;
 #[cfg(feature = "server")]
 pub use stream::TlsStream;
