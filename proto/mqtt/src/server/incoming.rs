@@ -32,8 +32,11 @@ pub(super) enum State {
 
 /// Why a message goes nowhere whoever sends it: reason code, text, word for a counter.
 #[inline]
-fn turned_away(name: &str) -> Option<(ReasonCode, &'static str, &'static str)> {
-    if !topic::is_within_limits(name) {
+fn turned_away(
+    name: &str,
+    limits: topic::TopicLimits,
+) -> Option<(ReasonCode, &'static str, &'static str)> {
+    if !limits.allow(name) {
         return Some((ReasonCode::TOPIC_NAME_INVALID, "topic too long", "topic-limits"));
     }
     topic::is_reserved(name).then_some((
@@ -116,7 +119,7 @@ impl Server {
                 return self.aliased(message, alias as usize, out);
             }
         }
-        if let Some(refusal) = turned_away(message.topic) {
+        if let Some(refusal) = turned_away(message.topic, self.settings.topics) {
             return self.turn_away(&message, refusal, out);
         }
         Event::Publish(message)
@@ -163,7 +166,7 @@ impl Server {
         if alias > usize::from(self.settings.topic_alias_max) {
             return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
         }
-        if let Some(refusal) = turned_away(message.topic) {
+        if let Some(refusal) = turned_away(message.topic, self.settings.topics) {
             return self.turn_away(&message, refusal, out);
         }
         if self.aliases.len() < alias {
@@ -323,7 +326,7 @@ impl Server {
                 !is_new || self.session.subscription_count() < self.settings.subscriptions_max;
             let result = if !room {
                 Err(ReasonCode::QUOTA_EXCEEDED)
-            } else if !topic::is_within_limits(filter) {
+            } else if !self.settings.topics.allow(filter) {
                 Err(ReasonCode::TOPIC_FILTER_INVALID)
             } else {
                 judge(filter, options, is_new)
