@@ -20,6 +20,12 @@ pub(crate) struct KeptOut {
 }
 
 impl KeptOut {
+    /// Another server is to be used.
+    pub(crate) const fn sent_on(code: ReasonCode, now: Timestamp) -> Self {
+        let reason = Cow::Borrowed("this hub sends its clients to another server");
+        Self { code, fault: Fault::Unavailable, why: "sent-on", reason, at: now }
+    }
+
     /// What the gate said.
     pub(crate) fn refused(refusal: Refusal, now: Timestamp) -> Self {
         let Refusal { fault, reason, .. } = refusal;
@@ -45,8 +51,15 @@ pub(crate) fn prove(
         return Err(KeptOut { code, fault, why, reason, at: now });
     };
     unproven.sign_in(secret, wall).map_err(|not| {
-        let reason = "the password is no token of this hub, or one that was removed or has expired";
-        let (code, why) = (ReasonCode::BAD_USER_NAME_OR_PASSWORD, "wrong-token");
+        let (code, why, reason) = if not.is_banned {
+            let reason =
+                "too many wrong passwords came from this address; try again in ten minutes";
+            (ReasonCode::BANNED, "banned", reason)
+        } else {
+            let reason =
+                "the password is no token of this hub, or one that was removed or has expired";
+            (ReasonCode::BAD_USER_NAME_OR_PASSWORD, "wrong-token", reason)
+        };
         KeptOut { code, fault, why, reason: reason.into(), at: now.plus_ms(not.wait_ms) }
     })
 }

@@ -6,6 +6,8 @@ use std::{
     },
 };
 
+use hedgerow_listen::Visit;
+
 /// A number that one shard counts up and anyone may read.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -28,8 +30,10 @@ pub(crate) struct ShardCounts {
     pub(crate) messages_in: Count,
     pub(crate) messages_out: Count,
     pub(crate) messages_refused: Count,
+    pub(crate) throttled: Count,
     pub(crate) dropped_slow_reader: Count,
     pub(crate) dropped_queue_full: Count,
+    pub(crate) dropped_oldest: Count,
     pub(crate) dropped_too_large_or_expired: Count,
     pub(crate) dropped_not_allowed: Count,
     pub(crate) not_retained: Count,
@@ -51,10 +55,14 @@ pub struct Counters {
     pub messages_out: u64,
     /// Messages that the gate, or a limit, refused.
     pub messages_refused: u64,
+    /// Times that a client was read more slowly because it sent too much.
+    pub throttled: u64,
     /// QoS 0 messages not sent because the reader is too slow.
     pub dropped_slow_reader: u64,
     /// Messages of QoS 1 and 2 not kept because the session's queue is full.
     pub dropped_queue_full: u64,
+    /// Messages of QoS 1 and 2 that made room for later ones in a full queue.
+    pub dropped_oldest: u64,
     /// Messages too large for their client, or expired while they waited.
     pub dropped_too_large_or_expired: u64,
     /// Messages not delivered because the session's standing narrowed.
@@ -112,8 +120,10 @@ impl Ledger {
             messages_in: sum(|s| &s.messages_in),
             messages_out: sum(|s| &s.messages_out),
             messages_refused: sum(|s| &s.messages_refused),
+            throttled: sum(|s| &s.throttled),
             dropped_slow_reader: sum(|s| &s.dropped_slow_reader),
             dropped_queue_full: sum(|s| &s.dropped_queue_full),
+            dropped_oldest: sum(|s| &s.dropped_oldest),
             dropped_too_large_or_expired: sum(|s| &s.dropped_too_large_or_expired),
             dropped_not_allowed: sum(|s| &s.dropped_not_allowed),
             not_retained: sum(|s| &s.not_retained),
@@ -137,6 +147,17 @@ impl Meter {
     pub fn read(&self) -> Counters {
         self.0.read()
     }
+}
+
+/// What a connection takes up at the door; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// Among all connections.
+    pub(crate) place: Place,
+    /// Among those that have not been accepted yet.
+    pub(crate) half_open: Place,
+    /// Among those of its source.
+    pub(crate) visit: Visit,
 }
 
 /// One place among a limited number; given back when dropped.

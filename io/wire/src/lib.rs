@@ -52,6 +52,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hedgerow_base::Rate;
+use hedgerow_listen::{Network, SourceLimits, Sources};
+use hedgerow_mqtt::ReasonCode;
 use hedgerow_policy::Peer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -78,7 +81,7 @@ use router::Wanted;
 use shard::{Common, Shard};
 
 /// How the driver is set up; the defaults are the constants in [`limits`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Threads with connections of their own.
     pub shards: usize,
@@ -88,6 +91,19 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections that have not been accepted yet.
     pub half_open_max: usize,
+    /// New connections in all.
+    pub connects: Rate,
+    /// Connections of one source.
+    pub sources: SourceLimits,
+    /// Networks whose connections begin with a PROXY header.
+    pub proxies: Arc<[Network]>,
+    /// Messages from one client.
+    pub publishes: Rate,
+    /// Bytes from one client.
+    pub publish_bytes: Rate,
+    /// Whether clients are sent to the server in [`hedgerow_mqtt::Settings::server_reference`], if there is
+    /// one, for good.
+    pub has_moved: bool,
     /// Sessions whose client is away, a shard.
     pub away_sessions_max: usize,
     /// Milliseconds for the handshake beneath MQTT.
@@ -107,12 +123,26 @@ impl Default for Settings {
             mqtt: hedgerow_mqtt::Settings::default(),
             connections_max: limits::CONNECTIONS_MAX,
             half_open_max: limits::HALF_OPEN_MAX,
+            connects: limits::CONNECTS,
+            sources: SourceLimits::default(),
+            proxies: Arc::default(),
+            publishes: limits::PUBLISHES,
+            publish_bytes: limits::PUBLISH_BYTES,
+            has_moved: false,
             away_sessions_max: limits::AWAY_SESSIONS_MAX,
             handshake_ms_max: limits::HANDSHAKE_MS_MAX,
             crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }
+    }
+}
+
+impl Settings {
+    /// The reason for which nobody is let in, when clients are sent to another server.
+    pub(crate) fn sends_on(&self) -> Option<ReasonCode> {
+        self.mqtt.server_reference.as_ref()?;
+        Some(if self.has_moved { ReasonCode::SERVER_MOVED } else { ReasonCode::USE_ANOTHER_SERVER })
     }
 }
 
@@ -140,18 +170,21 @@ impl<G: Gate> Wire<G> {
         if !(1..=limits::SHARDS_MAX).contains(&settings.shards) {
             return Err(Error::Shards(settings.shards));
         }
+        let shards = settings.shards;
         let common = Arc::new(Common {
-            settings,
-            ledger: Arc::new(Ledger::new(settings.shards)),
+            ledger: Arc::new(Ledger::new(shards)),
+            sources: Sources::new(settings.sources),
+            connects: Mutex::default(),
             directory: Directory::default(),
             wanted: Wanted::default(),
             retained: Retained::default(),
-            mailboxes: (0..settings.shards).map(|_| Mailbox::default()).collect(),
+            mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             last_session: AtomicU64::new(0),
+            settings,
         });
         restore::all(&common, stored);
         let mut wire = Self { common, threads: Vec::new() };
-        for index in 0..settings.shards {
+        for index in 0..shards {
             let thread = wire.start_shard(index, gate.clone()).map_err(Error::Start)?;
             wire.threads.push(thread);
         }

@@ -122,7 +122,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
 fn over_websocket(wire: &Wire<Plane>, sign_in: Arc<SignIn>) -> Box<TakeMqtt> {
     let entrance = wire.entrance();
     Box::new(move |stream, from| {
-        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)));
+        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), from);
     })
 }
 

@@ -19,9 +19,9 @@ impl hedgerow_wire::Door for Welcome {
     async fn open(
         &self,
         tcp: tokio::net::TcpStream,
+        from: std::net::IpAddr,
     ) -> Result<(Self::Stream, Caller), &'static str> {
-        let from = tcp.peer_addr().map_err(|_| "reset")?;
-        Ok((tcp, Caller::Unproven(self.0.caller(from.ip()))))
+        Ok((tcp, Caller::Unproven(self.0.caller(from))))
     }
 }
 
