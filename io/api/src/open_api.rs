@@ -23,7 +23,7 @@ use crate::rest::{
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     paths(
-        health::health, health::status, health::metrics,
+        health::health, health::status, health::limits, health::metrics,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,

@@ -335,7 +335,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             }
             Event::Subscribe(subscribe) => self.subscribe(&subscribe),
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
-            Event::Refused(_) => shard.counts.messages_refused.add(1),
+            Event::Refused(why) => {
+                shard.counts.messages_refused.add(1);
+                shard.common.ledger.refusal(why);
+            }
             Event::Repeated => shard.unsettled(link),
             Event::Released(packet) => {
                 self.tell_and_answer(Later::PubComp(packet), |session| SessionChange::Forget {
@@ -383,7 +386,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             }
             Ok(())
         };
-        server.subscribe(subscribe, judge, &mut answer);
+        if let Some(why) = server.subscribe(subscribe, judge, &mut answer) {
+            shard.common.ledger.refusal(why);
+        }
         drop((router, state));
         self.answer_kept(answer);
     }

@@ -8,6 +8,8 @@ use std::{
 
 use hedgerow_listen::Visit;
 
+use crate::retained::Retained;
+
 /// A number that one shard counts up and anyone may read.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -79,6 +81,8 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
+    /// Messages and subscriptions that a limit of the protocol turned away, by its word.
+    pub refusals: BTreeMap<&'static str, u64>,
     /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
 }
@@ -90,6 +94,7 @@ pub(crate) struct Ledger {
     pub(crate) half_open: AtomicUsize,
     pub(crate) shards: Box<[Arc<ShardCounts>]>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Ledger {
@@ -99,12 +104,19 @@ impl Ledger {
             half_open: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Arc::default()).collect(),
             ends: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
     pub(crate) fn end(&self, why: &'static str) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         *ends.entry(why).or_default() += 1;
+    }
+
+    /// A limit turned a message or a subscription away, and the connection goes on.
+    pub(crate) fn refusal(&self, why: &'static str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(why).or_default() += 1;
     }
 
     /// Connections that have not been accepted yet.
@@ -132,6 +144,7 @@ impl Ledger {
             retained_bytes: 0,
             writes: sum(|s| &s.writes),
             reads: sum(|s| &s.reads),
+            refusals: self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -139,13 +152,14 @@ impl Ledger {
 
 /// Reads what the driver counts.
 #[derive(Clone, Debug)]
-pub struct Meter(pub(crate) Arc<Ledger>);
+pub struct Meter(pub(crate) Arc<Ledger>, pub(crate) Arc<Retained>);
 
 impl Meter {
     /// What was counted so far.
     #[must_use]
     pub fn read(&self) -> Counters {
-        self.0.read()
+        let (retained, retained_bytes) = self.1.size();
+        Counters { retained, retained_bytes, ..self.0.read() }
     }
 }
 

@@ -106,6 +106,10 @@ pub struct Settings {
     pub has_moved: bool,
     /// Sessions whose client is away, a shard.
     pub away_sessions_max: usize,
+    /// Topics with a retained message.
+    pub retained_max: usize,
+    /// Bytes of retained messages.
+    pub retained_bytes_max: usize,
     /// Milliseconds for the handshake beneath MQTT.
     pub handshake_ms_max: u64,
     /// Milliseconds of silence at the door while more than half of its places are taken.
@@ -130,6 +134,8 @@ impl Default for Settings {
             publish_bytes: limits::PUBLISH_BYTES,
             has_moved: false,
             away_sessions_max: limits::AWAY_SESSIONS_MAX,
+            retained_max: limits::RETAINED_MESSAGES_MAX,
+            retained_bytes_max: limits::RETAINED_BYTES_MAX,
             handshake_ms_max: limits::HANDSHAKE_MS_MAX,
             crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
@@ -177,7 +183,7 @@ impl<G: Gate> Wire<G> {
             connects: Mutex::default(),
             directory: Directory::default(),
             wanted: Wanted::default(),
-            retained: Retained::default(),
+            retained: Retained::new(settings.retained_max, settings.retained_bytes_max).into(),
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             last_session: AtomicU64::new(0),
             settings,
@@ -259,14 +265,13 @@ impl<G: Gate> Wire<G> {
     /// Reads the counters from elsewhere; it does not keep the shards running.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        Meter(Arc::clone(&self.common.ledger))
+        Meter(Arc::clone(&self.common.ledger), Arc::clone(&self.common.retained))
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let (retained, retained_bytes) = self.common.retained.size();
-        Counters { retained, retained_bytes, ..self.common.ledger.read() }
+        self.meter().read()
     }
 
     /// Says goodbye to all clients, gives them a moment, and ends the threads.

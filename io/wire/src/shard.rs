@@ -40,7 +40,7 @@ pub(crate) struct Common<G: Gate> {
     pub(crate) connects: Mutex<Spent>,
     pub(crate) directory: Directory,
     pub(crate) wanted: Wanted,
-    pub(crate) retained: Retained,
+    pub(crate) retained: Arc<Retained>,
     pub(crate) mailboxes: Box<[Mailbox<G>]>,
     /// The number of the last session that was kept.
     pub(crate) last_session: AtomicU64,

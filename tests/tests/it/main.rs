@@ -13,6 +13,7 @@ mod burst;
 mod disk;
 mod doctor;
 mod kill;
+mod limits;
 mod metrics;
 mod profiles;
 mod rights;

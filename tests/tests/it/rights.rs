@@ -13,8 +13,9 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 46] = [
+const OPERATIONS: [(&str, &str, bool); 47] = [
     ("GET", "/api/v1/status", true),
+    ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
     ("GET", "/things", true),
     ("GET", "/things/{id}", true),

@@ -15,7 +15,6 @@ use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
     Caller, SignIn,
-    limits::HTTPS_CONNECTIONS_MAX,
     server::{ClientCertificates, Door, Handshakes, config, tester},
 };
 use hedgerow_plane::Plane;
@@ -27,9 +26,10 @@ use super::{
     Problem,
     hub::{Hub, pem},
     meters::Gauges,
+    socket::{self, Socket},
     sys,
 };
-use crate::args::Up;
+use crate::{args::Up, config::Config};
 
 /// What listens.
 pub(super) struct Doors {
@@ -38,40 +38,29 @@ pub(super) struct Doors {
     pub(super) mqtts: SocketAddr,
     pub(super) local: SocketAddr,
     name: String,
-    wire: Wire<Plane>,
+    mqtt: Mqtt,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
 }
 
-pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
+pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
     let slot = Arc::clone(&hub.slot);
     tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let mut settings = Settings { shards: shards(), ..Settings::default() };
-    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
-    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
-    hub.voice.through(hub.plane.clone(), wire.voice());
-    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
-    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
-    let plane = hub.plane.clone();
-    let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
-    let door =
-        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
-    let mqtts = listen_mqtt(&wire, up.addresses.mqtts, door)?;
-    if let Some(address) = up.insecure_mqtt {
-        listen_insecurely(&wire, address)?;
-    }
+    let limits = &file.limits;
+    let mqtt = open_mqtt(hub, up, file, anchors.clone()).await?;
+    let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
         return Err(format!("--local is for loopback only, not {}", up.addresses.local).into());
     }
     let (for_devices, for_people, for_here) = (
-        listen(up.addresses.devices).await?,
-        listen(up.addresses.https).await?,
-        listen(up.addresses.local).await?,
+        listen(up.addresses.devices, limits.https_connections).await?,
+        listen(up.addresses.https, limits.https_connections).await?,
+        listen(up.addresses.local, limits.https_connections).await?,
     );
     let (devices, https, local) =
         (for_devices.address()?, for_people.address()?, for_here.address()?);
@@ -80,7 +69,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         ("people", for_people.occupancy()),
         ("local", for_here.occupancy()),
     ];
-    let gauges = Gauges::new(hub, wire.meter(), open);
+    let gauges = Gauges::new(hub, wire.meter(), open, limits.clone());
 
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
@@ -102,7 +91,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let take_mqtt = over_websocket(&wire, sign_in);
+    let take_mqtt = over_websocket(wire, Arc::clone(&mqtt.sign_in));
     let sensors = (gauges, wire.meter());
     let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, take_mqtt));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
@@ -115,7 +104,49 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
     let routes = router(&people, Transport::Local);
     serving.push(tokio::spawn(serve_local(for_here, routes, told(&stop))));
-    Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
+    Ok(Doors { https, devices, mqtts, local, name, mqtt, stop, serving })
+}
+
+/// What takes MQTT.
+struct Mqtt {
+    wire: Wire<Plane>,
+    address: SocketAddr,
+    sign_in: Arc<SignIn>,
+    _socket: Option<Socket>,
+}
+
+async fn open_mqtt(
+    hub: &Hub,
+    up: &Up,
+    file: &Config,
+    anchors: Vec<Vec<u8>>,
+) -> Result<Mqtt, Problem> {
+    let limits = &file.limits;
+    let settings = Settings { shards: shards(), ..limits.wire.clone() };
+    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
+    hub.voice.through(hub.plane.clone(), wire.voice());
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
+    let plane = hub.plane.clone();
+    let find = move |hash: &[u8; 32], now| plane.directory().application(hash, now);
+    let sign_in = SignIn::with_failures_max(limits.failed_sign_ins, find);
+    let door =
+        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
+    let address = listen_mqtt(&wire, up.addresses.mqtts, door)?;
+    if let Some(insecure) = up.insecure_mqtt {
+        listen_insecurely(&wire, insecure)?;
+    }
+    let socket = match &file.mqtt_socket {
+        None => None,
+        Some(path) => {
+            let opened = socket::open(path, wire.entrance(), Arc::clone(&sign_in)).await;
+            Some(
+                opened
+                    .map_err(|error| format!("{} can't be listened on: {error}", path.display()))?,
+            )
+        }
+    };
+    Ok(Mqtt { wire, address, sign_in, _socket: socket })
 }
 
 /// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
@@ -195,11 +226,11 @@ fn listen_mqtt(
 }
 
 /// Listens; where the system has no IPv6, `[::]` means every IPv4 address.
-async fn listen(address: SocketAddr) -> Result<Door, Problem> {
-    match Door::open(address, HTTPS_CONNECTIONS_MAX).await {
+async fn listen(address: SocketAddr, connections_max: usize) -> Result<Door, Problem> {
+    match Door::open(address, connections_max).await {
         Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
             let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            Door::open(v4, HTTPS_CONNECTIONS_MAX).await
+            Door::open(v4, connections_max).await
         }
         opened => opened,
     }
@@ -229,7 +260,7 @@ impl Doors {
 
     pub(super) async fn close(self) {
         let _ = self.stop.send(true);
-        let _ = tokio::task::spawn_blocking(move || self.wire.stop()).await;
+        let _ = tokio::task::spawn_blocking(move || self.mqtt.wire.stop()).await;
         for serving in self.serving {
             let _ = serving.await;
         }

@@ -52,6 +52,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
     let v1 = Router::new()
         .route("/health", get(health::health))
         .route("/status", get(health::status))
+        .route("/limits", get(health::limits))
         .route("/openapi.json", get(crate::open_api::document))
         .route("/devices", get(devices::list))
         .nest("/devices/{id}", device)

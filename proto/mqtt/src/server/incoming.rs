@@ -309,15 +309,16 @@ impl Server {
     }
 
     /// Answers a SUBSCRIBE. `judge` is asked for each filter that the limits allow, and told whether the
-    /// subscription is new; what it lets pass is remembered in the session.
+    /// subscription is new; what it lets pass is remembered in the session. Gives the word of a limit that
+    /// turned one away.
     pub fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
         mut judge: impl FnMut(&str, SubscriptionOptions, bool) -> Result<(), ReasonCode>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Option<&'static str> {
         let mut codes = [0; limits::FILTERS_MAX];
-        let mut len = 0;
+        let (mut len, mut beyond) = (0, None);
         let identifier = subscribe.properties.number(PropertyId::SUBSCRIPTION_IDENTIFIER);
         for (slot, (filter, mut options)) in codes.iter_mut().zip(subscribe.filters.iter()) {
             options.identifier = identifier.and_then(NonZeroU32::new);
@@ -325,8 +326,10 @@ impl Server {
             let room =
                 !is_new || self.session.subscription_count() < self.settings.subscriptions_max;
             let result = if !room {
+                beyond = Some("subscriptions-full");
                 Err(ReasonCode::QUOTA_EXCEEDED)
             } else if !self.settings.topics.allow(filter) {
+                beyond = Some("topic-limits");
                 Err(ReasonCode::TOPIC_FILTER_INVALID)
             } else {
                 judge(filter, options, is_new)
@@ -345,6 +348,7 @@ impl Server {
             Packet::SubAck(SubAck { id: subscribe.id, properties: Properties::NONE, codes }),
             out,
         );
+        beyond
     }
 
     /// Answers an UNSUBSCRIBE; `gone` hears of each subscription that there was.
