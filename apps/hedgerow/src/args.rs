@@ -105,6 +105,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(default_value = "1200")]
     pub(crate) mqtt_keep_alive_max: u16,
+    /// WEAK: a door for devices that can do no better than TLS 1.2 and a password, and that were taken in
+    /// with `hedgerow device admit-weak`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtts_weak: Option<SocketAddr>,
     /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
     #[arg(long, value_name = "ADDR")]
     pub(crate) insecure_mqtt: Option<SocketAddr>,

@@ -11,7 +11,7 @@ use utoipa::{
 
 use crate::rest::{
     actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
-    standing, things, tokens,
+    standing, things, tokens, weak,
 };
 
 #[derive(OpenApi)]
@@ -25,7 +25,7 @@ use crate::rest::{
     paths(
         health::health, health::status, health::limits, health::metrics,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
-        standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
+        standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
         profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,

@@ -1,8 +1,9 @@
 //! Who stands at a port that welcomes more than certificates.
 //!
 //! 1. A client without a certificate gets through TLS as [`Unproven`], with the address that it comes from.
-//! 2. The first thing that it says has to carry the secret of a token ([`Unproven::sign_in`]). Secrets have
-//!    256 random bits; they are looked up by their SHA-256, in memory.
+//! 2. The first thing that it says has to carry the secret of a token, or at a port for them the password of
+//!    a weak device ([`Unproven::sign_in`]). Secrets have 256 random bits, passwords 128; they are looked up
+//!    by their SHA-256, in memory.
 //! 3. A wrong one is answered late ([`NotSignedIn::wait_ms`]), the later the more often one came from the
 //!    same address. A right one is never kept waiting by others' wrong ones, until there were so many that
 //!    the source is banned for a while: then nobody signs in from there with a secret. Client certificates
@@ -16,7 +17,7 @@ use std::{
 };
 
 use hedgerow_base::Timestamp;
-use hedgerow_policy::{Application, Peer, Witness};
+use hedgerow_policy::{Application, Peer, WeakDevice, Witness};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -27,7 +28,25 @@ use crate::{
     sources::source,
 };
 
-type Find = dyn Fn(&[u8; 32], Timestamp) -> Option<Application> + Send + Sync;
+type Find = dyn Fn(Shown<'_>, Timestamp) -> Option<Proved> + Send + Sync;
+
+/// What somebody showed.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The user name; programs may give any.
+    pub user: &'a str,
+    /// SHA-256 over the secret.
+    pub hash: &'a [u8; 32],
+}
+
+/// Who that proved to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Proved {
+    /// A program, by its token.
+    Application(Application),
+    /// A device, by its password.
+    Device(WeakDevice),
+}
 
 /// Who came through a port's door.
 #[derive(Debug)]
@@ -74,10 +93,9 @@ impl fmt::Debug for SignIn {
 }
 
 impl SignIn {
-    /// `find` gives the program whose secret has a SHA-256, while its token works; it must answer from
-    /// memory.
+    /// `find` knows whose secret has a SHA-256, while it works; it must answer from memory.
     pub fn new(
-        find: impl Fn(&[u8; 32], Timestamp) -> Option<Application> + Send + Sync + 'static,
+        find: impl Fn(Shown<'_>, Timestamp) -> Option<Proved> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Self::with_failures_max(FAILED_SIGN_INS_MAX, find)
     }
@@ -85,7 +103,7 @@ impl SignIn {
     /// The same, with so many wrong secrets from a source before it is banned.
     pub fn with_failures_max(
         failures_max: u32,
-        find: impl Fn(&[u8; 32], Timestamp) -> Option<Application> + Send + Sync + 'static,
+        find: impl Fn(Shown<'_>, Timestamp) -> Option<Proved> + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self { find: Box::new(find), failures_max, failures: Mutex::default() })
     }
@@ -127,18 +145,21 @@ impl SignIn {
 }
 
 impl Unproven {
-    /// Signs in with the secret of a token.
+    /// Signs in with the secret of a token, or a device's password.
     ///
     /// # Errors
-    /// When no token that works has this secret, or too many came from here that no token has.
-    pub fn sign_in(&self, secret: &[u8], now: Timestamp) -> Result<Peer, NotSignedIn> {
+    /// When it is nobody's, or too many came from here that were nobody's.
+    pub fn sign_in(&self, user: &str, secret: &[u8], now: Timestamp) -> Result<Peer, NotSignedIn> {
         if self.desk.is_banned(self.source, now) {
             // Not counted: a program that goes on and on must not keep its neighbours out for ever.
             return Err(NotSignedIn { wait_ms: SIGN_IN_WAIT_MS_MAX, is_banned: true });
         }
         let hash = Sha256::digest(secret).into();
-        match (self.desk.find)(&hash, now) {
-            Some(application) => Ok(Witness::of_a_proof().application(application)),
+        match (self.desk.find)(Shown { user, hash: &hash }, now) {
+            Some(Proved::Application(application)) => {
+                Ok(Witness::of_a_proof().application(application))
+            }
+            Some(Proved::Device(device)) => Ok(Witness::of_a_proof().weak_device(device)),
             None => {
                 Err(NotSignedIn { wait_ms: self.desk.failed(self.source, now), is_banned: false })
             }
@@ -168,7 +189,9 @@ mod tests {
     fn desk() -> Arc<SignIn> {
         let application = Application { tenant: TenantId::FIRST, token: 7, scopes: Scopes::READ };
         let right: [u8; 32] = Sha256::digest(RIGHT).into();
-        SignIn::new(move |hash, _| (*hash == right).then_some(application))
+        SignIn::new(move |shown, _| {
+            (*shown.hash == right).then_some(Proved::Application(application))
+        })
     }
 
     fn address(number: u32) -> IpAddr {
@@ -176,16 +199,16 @@ mod tests {
     }
 
     fn wait(desk: &Arc<SignIn>, from: IpAddr, now: Timestamp) -> i64 {
-        desk.caller(from).sign_in(b"wrong", now).unwrap_err().wait_ms
+        desk.caller(from).sign_in("token", b"wrong", now).unwrap_err().wait_ms
     }
 
     #[test]
     fn the_right_secret_makes_a_peer_and_nothing_else_does() {
         let caller = desk().caller(address(1));
-        let peer = caller.sign_in(RIGHT, NOW).unwrap();
+        let peer = caller.sign_in("token", RIGHT, NOW).unwrap();
         assert_eq!(peer.application().map(|application| application.token), Some(7));
         for wrong in [&b""[..], b"righ", b"right ", b"RIGHT", &[0; 32]] {
-            assert!(caller.sign_in(wrong, NOW).is_err());
+            assert!(caller.sign_in("token", wrong, NOW).is_err());
         }
     }
 
@@ -197,7 +220,7 @@ mod tests {
         let (free, grown) = waits.split_at(FAILED_SIGN_INS_FREE as usize);
         assert!(free.iter().all(|wait| *wait == 0));
         assert_eq!(grown, [250, 500, 1000, 2000, 4000, 8000, 8000, 8000]);
-        assert!(desk.caller(address(1)).sign_in(RIGHT, NOW).is_ok());
+        assert!(desk.caller(address(1)).sign_in("token", RIGHT, NOW).is_ok());
         assert_eq!(wait(&desk, address(2), NOW), 0, "another address is another source");
         assert_eq!(wait_ms(u32::MAX), SIGN_IN_WAIT_MS_MAX);
     }
@@ -215,7 +238,7 @@ mod tests {
     fn so_many_wrong_secrets_ban_a_source_for_a_while_and_one_less_does_not() {
         let desk = desk();
         let banned = |from, secret: &[u8], now| {
-            let told = desk.caller(address(from)).sign_in(secret, now);
+            let told = desk.caller(address(from)).sign_in("token", secret, now);
             told.err().is_some_and(|not| not.is_banned)
         };
         (0..FAILED_SIGN_INS_MAX - 1).for_each(|_| assert!(!banned(1, b"wrong", NOW)));
@@ -236,7 +259,7 @@ mod tests {
         (0..most).for_each(|number| assert_eq!(wait(&desk, address(number), NOW), 0));
         assert_eq!(wait(&desk, address(most), NOW), SIGN_IN_WAIT_MS_MAX);
         assert_eq!(desk.failures().len(), SIGN_IN_SOURCES_MAX);
-        assert!(desk.caller(address(most)).sign_in(RIGHT, NOW).is_ok());
+        assert!(desk.caller(address(most)).sign_in("token", RIGHT, NOW).is_ok());
         let later = NOW.plus_ms(FAILED_SIGN_INS_KEEP_MS);
         assert_eq!(wait(&desk, address(most), later), 0, "the old ones made room");
         assert_eq!(desk.failures().len(), 1);

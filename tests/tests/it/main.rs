@@ -20,3 +20,4 @@ mod rights;
 mod sessions;
 mod standing;
 mod things;
+mod weak;

@@ -60,6 +60,7 @@ struct Listen {
     devices: Option<SocketAddr>,
     mqtts: Option<SocketAddr>,
     local: Option<SocketAddr>,
+    mqtts_weak: Option<SocketAddr>,
 }
 
 impl Config {
@@ -86,7 +87,7 @@ impl Config {
 
     /// What the command line leaves open is as the file says; `is_said` knows the flags that were given.
     pub(crate) fn complete(&mut self, up: &mut Up, is_said: impl Fn(&str) -> bool) {
-        let Listen { https, devices, mqtts, local } = self.listen;
+        let Listen { https, devices, mqtts, local, mqtts_weak } = self.listen;
         for (name, address, place) in [
             ("https", https, &mut up.addresses.https),
             ("devices", devices, &mut up.addresses.devices),
@@ -97,6 +98,7 @@ impl Config {
                 *place = address;
             }
         }
+        up.mqtts_weak = up.mqtts_weak.or(mqtts_weak);
         if up.names.is_empty() {
             up.names.clone_from(&self.names);
         }
@@ -207,7 +209,10 @@ impl Config {
             "devices" => &mut self.listen.devices,
             "mqtts" => &mut self.listen.mqtts,
             "local" => &mut self.listen.local,
-            _ => return Err(unknown(key, &["https", "devices", "mqtts", "local"])),
+            "mqtts-weak" => &mut self.listen.mqtts_weak,
+            _ => {
+                return Err(unknown(key, &["https", "devices", "mqtts", "local", "mqtts-weak"]));
+            }
         };
         *place = Some(address);
         Ok(())

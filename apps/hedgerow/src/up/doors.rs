@@ -14,10 +14,11 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
-    Caller, SignIn,
-    server::{ClientCertificates, Door, Handshakes, config, tester},
+    Caller, Proved, Shown, SignIn,
+    server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
 use hedgerow_plane::Plane;
+use hedgerow_policy::PasswordId;
 use hedgerow_tlog::Note;
 use hedgerow_wire::{Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
@@ -93,7 +94,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     let name = hub.names.outer().to_owned();
     let take_mqtt = over_websocket(wire, Arc::clone(&mqtt.sign_in));
     let sensors = (gauges, wire.meter());
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, take_mqtt));
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts, mqtt.weak), sensors, take_mqtt));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -111,6 +112,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
 struct Mqtt {
     wire: Wire<Plane>,
     address: SocketAddr,
+    weak: Option<SocketAddr>,
     sign_in: Arc<SignIn>,
     _socket: Option<Socket>,
 }
@@ -128,11 +130,17 @@ async fn open_mqtt(
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));
     let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
     let plane = hub.plane.clone();
-    let find = move |hash: &[u8; 32], now| plane.directory().application(hash, now);
+    let find = move |shown: Shown<'_>, now| {
+        plane.directory().application(shown.hash, now).map(Proved::Application)
+    };
     let sign_in = SignIn::with_failures_max(limits.failed_sign_ins, find);
     let door =
         TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
     let address = listen_mqtt(&wire, up.addresses.mqtts, door)?;
+    let weak = match up.mqtts_weak {
+        Some(address) => Some(listen_to_weak_devices(hub, &wire, address, limits.failed_sign_ins)?),
+        None => None,
+    };
     if let Some(insecure) = up.insecure_mqtt {
         listen_insecurely(&wire, insecure)?;
     }
@@ -146,7 +154,7 @@ async fn open_mqtt(
             )
         }
     };
-    Ok(Mqtt { wire, address, sign_in, _socket: socket })
+    Ok(Mqtt { wire, address, weak, sign_in, _socket: socket })
 }
 
 /// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
@@ -161,7 +169,7 @@ fn people(
     hub: &Hub,
     up: &Up,
     name: &str,
-    (devices, mqtts): (SocketAddr, SocketAddr),
+    (devices, mqtts, weak): (SocketAddr, SocketAddr, Option<SocketAddr>),
     (gauges, meter): (Gauges, Meter),
     take_mqtt: Box<TakeMqtt>,
 ) -> People {
@@ -187,6 +195,7 @@ fn people(
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),
+        mqtts_weak: weak.map(|weak| format!("{name}:{}", weak.port())),
         hosts: hub.names.hosts.clone(),
         passkeys: hedgerow_api::Passkeys::default(),
         warning: up.insecure_mqtt.map(|address| {
@@ -199,6 +208,28 @@ fn people(
 fn shards() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     cores.min(SHARDS_MAX)
+}
+
+/// For devices that can do no better: TLS 1.2 and a password. Nobody else is let in here.
+fn listen_to_weak_devices(
+    hub: &Hub,
+    wire: &Wire<Plane>,
+    address: SocketAddr,
+    failures_max: u32,
+) -> Result<SocketAddr, Problem> {
+    let tls = config_for_weak_devices(Arc::clone(&hub.slot))?;
+    let plane = hub.plane.clone();
+    let sign_in = SignIn::with_failures_max(failures_max, move |shown, _| {
+        let (device, password) = (shown.user.parse().ok()?, PasswordId(*shown.hash));
+        plane.directory().weak_device(TenantId::FIRST, device, password).map(Proved::Device)
+    });
+    let door = TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(sign_in);
+    let address = listen_mqtt(wire, address, door)?;
+    tracing::warn!(
+        "WEAK: devices with a password are let in at {address}, over TLS 1.2 too; close this door \
+         when the last of them is replaced"
+    );
+    Ok(address)
 }
 
 /// For tests and measurements; it shouts.
