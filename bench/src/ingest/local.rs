@@ -186,6 +186,7 @@ fn admit(plane: &Plane, devices: usize) -> Result<Vec<(String, Admitted)>, Box<d
             incarnation: Incarnation::FIRST,
             standing: Standing::Full,
             certificates: vec![ValidCertificate { id: certificate, expires }],
+            password: None,
             profile_name: Arc::clone(&name),
             profile: Arc::clone(&profile),
             overlay: Arc::clone(&overlay),

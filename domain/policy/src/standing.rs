@@ -48,6 +48,8 @@ impl fmt::Display for Standing {
 pub enum Fact {
     /// It holds a certificate of ours that is neither revoked nor expired.
     Certified,
+    /// It can do no better than a password, and its owner took it in all the same.
+    Password,
     /// Its certificate was revoked.
     CertificateRevoked,
     /// A person put it in quarantine.
@@ -64,6 +66,7 @@ impl Fact {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Certified => "certified",
+            Self::Password => "password",
             Self::CertificateRevoked => "certificate-revoked",
             Self::Quarantined => "quarantined",
             Self::Retired => "retired",
@@ -76,6 +79,7 @@ impl Fact {
     pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Certified,
+            Self::Password,
             Self::CertificateRevoked,
             Self::Quarantined,
             Self::Retired,
@@ -88,7 +92,8 @@ impl Fact {
     /// The most that a device may have while this fact holds.
     const fn ceiling(self) -> Standing {
         match self {
-            Self::Certified => Standing::Full,
+            // What a password may not have is left out of its grants in every standing.
+            Self::Certified | Self::Password => Standing::Full,
             Self::BehavesOddly => Standing::Restricted,
             Self::Quarantined => Standing::Remediate,
             Self::CertificateRevoked | Self::Retired => Standing::Cut,
@@ -106,12 +111,13 @@ pub struct Judgement {
 }
 
 /// Judges a device by what is known of it: the strictest fact decides, and without a certificate of
-/// ours there is nothing.
+/// ours, or its owner's word that a password does, there is nothing.
 #[must_use]
 pub fn judge(facts: &[Fact]) -> Judgement {
+    let has_proof = facts.contains(&Fact::Certified) || facts.contains(&Fact::Password);
     let strictest = facts.iter().copied().max_by_key(|fact| fact.ceiling());
     match strictest {
-        Some(fact) if fact.ceiling() == Standing::Cut || facts.contains(&Fact::Certified) => {
+        Some(fact) if fact.ceiling() == Standing::Cut || has_proof => {
             Judgement { standing: fact.ceiling(), because: Some(fact) }
         }
         Some(_) | None => Judgement { standing: Standing::Cut, because: None },

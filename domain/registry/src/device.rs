@@ -1,5 +1,5 @@
 use hedgerow_base::{DeviceKey, Timestamp};
-use hedgerow_policy::{CertificateId, Fact, Standing};
+use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
 
 use crate::{Label, State};
 
@@ -72,6 +72,8 @@ pub struct Device {
     pub key_storage: KeyStorage,
     /// Its newest certificate.
     pub certificate: Option<Certificate>,
+    /// The password that it signs in with, if it can do no better.
+    pub password: Option<PasswordId>,
     /// When it enrolled.
     pub created: Timestamp,
     /// When it was last heard.

@@ -23,7 +23,7 @@ mod serve;
 mod websocket;
 
 pub use door::Transport;
-pub use meters::{BrokerLimits, Meters};
+pub use meters::{BrokerLimits, Limit, Meters};
 pub use onlooker::{EnterWire, Onlookers};
 pub use pages::Passkeys;
 pub use people::{Bounds, Doorstep, People};

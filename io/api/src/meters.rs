@@ -10,6 +10,21 @@ use hedgerow_control::ports::Counts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// A limit of the hub.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Limit {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it bounds.
+    pub what: &'static str,
+    /// The most that there may be; of a rate, 0 means that there is no limit.
+    pub max: u64,
+    /// What there is now, where that is known.
+    pub now: Option<u64>,
+    /// How often it was reached since the hub started, where that can be said.
+    pub reached: Option<u64>,
+}
+
 /// What is counted outside of this room, at one moment; whoever wires the hub gathers it.
 #[derive(Clone, Debug, Default)]
 pub struct Meters {
@@ -42,7 +57,7 @@ pub struct Meters {
     /// Sessions now whose client is away.
     pub sessions_away: u64,
     /// What the broker takes at most.
-    pub limits: BrokerLimits,
+    pub broker_limits: BrokerLimits,
     /// Topics with a retained message.
     pub retained: u64,
     /// Bytes of these.
@@ -83,6 +98,8 @@ pub struct Meters {
     pub database_bytes: Vec<(&'static str, u64)>,
     /// Bytes that are free, and all bytes, of the file system with the data directory.
     pub disk_bytes: Option<(u64, u64)>,
+    /// Every limit of the configuration.
+    pub limits: Vec<Limit>,
     /// When the hub's certificates end.
     pub certificates: Vec<(&'static str, Timestamp)>,
 }
@@ -132,6 +149,7 @@ pub(crate) fn exposition(
         "reason",
         refusals,
     );
+    page.limits(meters);
     page.readings(meters);
     page.disk(meters);
     page.0
@@ -328,6 +346,19 @@ impl Page {
         }
     }
 
+    fn limits(&mut self, meters: &Meters) {
+        self.labelled(
+            ("hedgerow_limit", "gauge", "Limits of the configuration."),
+            "limit",
+            meters.limits.iter().map(|limit| (limit.name, limit.max)),
+        );
+        self.labelled(
+            ("hedgerow_limit_reached_total", "counter", "How often a limit was reached."),
+            "limit",
+            meters.limits.iter().filter_map(|limit| Some((limit.name, limit.reached?))),
+        );
+    }
+
     fn readings(&mut self, meters: &Meters) {
         for (family, value) in [
             (
@@ -414,6 +445,13 @@ mod tests {
             disk_bytes: Some((1, 2)),
             certificates: vec![("server", Timestamp::from_secs(7))],
             readings_stored: 12,
+            limits: vec![Limit {
+                name: "subscriptions",
+                what: "subscriptions of one session",
+                max: 128,
+                now: None,
+                reached: Some(7),
+            }],
             ..Meters::default()
         }
     }
@@ -444,6 +482,8 @@ mod tests {
         assert!(samples >= seen.len() && seen.len() > 20, "{samples} {}", seen.len());
         for line in [
             "hedgerow_refusals_total{reason=\"undeclared\"} 5",
+            "hedgerow_limit{limit=\"subscriptions\"} 128",
+            "hedgerow_limit_reached_total{limit=\"subscriptions\"} 7",
             "hedgerow_readings_stored_total 12",
             "hedgerow_certificate_not_after_timestamp_seconds{certificate=\"server\"} 7",
             "hedgerow_mqtt_connection_ends_total{reason=\"closed\"} 3",

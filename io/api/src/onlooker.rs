@@ -13,7 +13,8 @@ use hedgerow_mqtt::{
     Ack, ConnAck, Connect, Filters, Packet, PacketId, Properties, PropertyId, QoS, Split,
     Subscribe, SubscriptionOptions, Version,
     limits::{TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX},
-    split, topic,
+    split,
+    topic::{self, TopicLimits},
 };
 use hedgerow_plane::{Admitted, Plane, Refusal};
 use hedgerow_policy::Peer;
@@ -79,7 +80,7 @@ pub(crate) fn rights(
         // Whoever looks on would take messages away from those that they are for.
         return Err(invalid("look on at the filter itself, not at a shared subscription".into()));
     }
-    if !topic::is_within_limits(filter) {
+    if !TopicLimits::WIDEST.allow(filter) {
         return Err(invalid(format!(
             "a filter has up to {TOPIC_BYTES_MAX} bytes and {TOPIC_LEVELS_MAX} levels"
         )));

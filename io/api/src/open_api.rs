@@ -11,7 +11,7 @@ use utoipa::{
 
 use crate::rest::{
     actions, audit, authority, broker, claims, devices, health, live, messages, persons, profiles,
-    readings, session, standing, things, tokens,
+    readings, session, standing, things, tokens, weak,
 };
 
 #[derive(OpenApi)]
@@ -23,9 +23,9 @@ use crate::rest::{
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     paths(
-        health::health, health::status, health::metrics,
+        health::health, health::status, health::limits, health::metrics,
         devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
-        standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
+        standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         broker::show, broker::sessions, broker::session, broker::end, broker::retained,
         messages::messages,

@@ -15,7 +15,7 @@ use hedgerow_onboarding::{
 };
 use hedgerow_policy::{CertificateId, DirectDevice, Peer, Witness};
 use rustls::{
-    CommonState, RootCertStore, ServerConfig, ServerConnection,
+    CommonState, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     pki_types::CertificateDer,
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
@@ -92,9 +92,28 @@ pub fn config(
     clients: ClientCertificates,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
+    config_of(&[&rustls::version::TLS13], slot, clients, alpn)
+}
+
+/// As [`config`], for devices that can do no better than TLS 1.2 and have no certificate: suites with
+/// forward secrecy and authenticated encryption only.
+///
+/// # Errors
+/// Never in practice: the versions are known to the provider.
+pub fn config_for_weak_devices(slot: Arc<Slot>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    config_of(&versions, slot, ClientCertificates::Never, &[b"mqtt"])
+}
+
+fn config_of(
+    versions: &[&'static SupportedProtocolVersion],
+    slot: Arc<Slot>,
+    clients: ClientCertificates,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])?;
+        .with_protocol_versions(versions)?;
     let (anchors, is_required) = match clients {
         ClientCertificates::Never => (Vec::new(), false),
         ClientCertificates::Welcome(anchors) => (anchors, false),

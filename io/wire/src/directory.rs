@@ -13,8 +13,8 @@ use hedgerow_policy::{Peer, PersonId};
 
 /// Whose session it is, as proven by the connection.
 fn identity_of(peer: &Peer) -> Identity {
-    if let Some(device) = peer.device() {
-        return Identity::Device(device.tenant, device.device);
+    if let Some((tenant, device)) = peer.device_id() {
+        return Identity::Device(tenant, device);
     }
     if let Some(application) = peer.application() {
         return Identity::Token(application.tenant, application.token);

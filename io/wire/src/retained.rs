@@ -11,14 +11,16 @@ use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{Kept, Publish, QoS, topic};
 use hedgerow_plane::{Level, MaySee};
 
-use crate::limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MAX};
+use crate::limits::RETAINED_SCAN_MAX;
 
 /// The last message of each topic that was published with the retain flag (MQTT 5.0, section 3.3.1.3).
 ///
 /// All shards share it; it is written for a retained message and read for a subscription, never for an
 /// ordinary message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retained {
+    messages_max: usize,
+    bytes_max: usize,
     topics: RwLock<Topics>,
     messages: AtomicUsize,
     bytes: AtomicUsize,
@@ -38,6 +40,12 @@ pub(crate) struct Page {
 pub(crate) struct Full;
 
 impl Retained {
+    /// Room for messages of so many topics, and for so many bytes.
+    pub(crate) fn new(messages_max: usize, bytes_max: usize) -> Self {
+        let (messages, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { messages_max, bytes_max, topics: RwLock::default(), messages, bytes }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Topics> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,7 +70,7 @@ impl Retained {
             let kept = Kept::new(message, now);
             bytes += kept.len();
             let is_new = old == 0;
-            if bytes > RETAINED_BYTES_MAX || (is_new && topics.len() >= RETAINED_MESSAGES_MAX) {
+            if bytes > self.bytes_max || (is_new && topics.len() >= self.messages_max) {
                 return Err(Full);
             }
             topics.insert(message.topic.into(), (kept, message.qos));
@@ -192,6 +200,11 @@ fn as_str(bound: &Bound<String>) -> Bound<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX};
+
+    fn retained() -> Retained {
+        Retained::new(RETAINED_MESSAGES_MAX, RETAINED_BYTES_MAX)
+    }
 
     const NOW: Timestamp = Timestamp::from_secs(1);
 
@@ -212,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_last_message_of_a_topic_is_found_by_every_filter_that_matches() {
-        let retained = Retained::default();
+        let retained = retained();
         for topic in ["a", "a/b", "a/b/c", "ab", "a b", "$SYS/x", "b/b", "/"] {
             keep(&retained, topic, b"1").unwrap();
             keep(&retained, topic, b"22").unwrap();
@@ -236,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_is_replaced_or_taken_away_gives_its_room_back() {
-        let retained = Retained::default();
+        let retained = retained();
         keep(&retained, "t", &[0; 100]).unwrap();
         keep(&retained, "t", &[0; 10]).unwrap();
         assert_eq!(retained.size(), (1, 11));
@@ -265,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_level_of_topics_has_each_name_once_and_says_what_is_below() {
-        let retained = Retained::default();
+        let retained = retained();
         for topic in ["a", "a b/c", "a/b", "a/b/c", "a/d", "b//x", "b/\u{10ffff}z", "c"] {
             keep(&retained, topic, b"1").unwrap();
         }
@@ -290,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_seen_is_in_no_page_and_on_no_level() {
-        let retained = Retained::default();
+        let retained = retained();
         for number in 0..=RETAINED_SCAN_MAX {
             keep(&retained, &format!("mine/{number:05}"), b"1").unwrap();
         }
@@ -308,7 +321,7 @@ mod tests {
 
     #[test]
     fn so_many_bytes_fit_and_not_one_more() {
-        let retained = Retained::default();
+        let retained = retained();
         keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX - 1]).unwrap();
         assert_eq!(keep(&retained, "u", b""), Ok(()), "taking away needs no room");
         assert_eq!(keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX]), Err(Full));
@@ -317,7 +330,7 @@ mod tests {
 
     #[test]
     fn so_many_topics_fit_and_not_one_more() {
-        let retained = Retained::default();
+        let retained = retained();
         for number in 0..RETAINED_MESSAGES_MAX {
             keep(&retained, &number.to_string(), b"1").unwrap();
         }

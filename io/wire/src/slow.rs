@@ -31,8 +31,8 @@ impl<G: Gate> State<G> {
     #[inline]
     pub(crate) fn has_long_queue(&self, mqtt: &Settings) -> bool {
         let session = self.server.session();
-        session.queued() > mqtt.queue_messages_max / CROWDED_PART
-            || session.queued_bytes() > mqtt.queue_bytes_max / CROWDED_PART
+        session.queued() > mqtt.queue.messages_max / CROWDED_PART
+            || session.queued_bytes() > mqtt.queue.bytes_max / CROWDED_PART
     }
 
     /// Much waits for the client: from the next tick on it is looked at.

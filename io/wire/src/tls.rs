@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use hedgerow_base::TenantId;
 use hedgerow_listen::{
@@ -37,12 +37,15 @@ impl TlsDoor {
 impl Door for TlsDoor {
     type Stream = TlsStream;
 
-    async fn open(&self, tcp: TcpStream) -> Result<(Self::Stream, Caller), &'static str> {
-        let from = tcp.peer_addr().map_err(|_| "reset")?;
+    async fn open(
+        &self,
+        tcp: TcpStream,
+        from: IpAddr,
+    ) -> Result<(Self::Stream, Caller), &'static str> {
         let stream = self.handshakes.shake_lean(tcp).await.map_err(|_| "handshake-failed")?;
         let has_certificate = stream.state().peer_certificates().is_some();
         let caller = match (&self.sign_in, has_certificate) {
-            (Some(sign_in), false) => Caller::Unproven(sign_in.caller(from.ip())),
+            (Some(sign_in), false) => Caller::Unproven(sign_in.caller(from)),
             (Some(_) | None, true) | (None, false) => {
                 let peer = peer(stream.state(), self.tenant);
                 Caller::Proven(peer.ok_or("no-device-in-certificate")?)

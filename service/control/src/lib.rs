@@ -23,6 +23,7 @@ mod readings;
 mod revocation;
 mod standing;
 mod tokens;
+mod weak;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
 pub use change::{CertificateRecord, Change, Commit, Event, ProfileRecord, TimelineEntry};
@@ -37,3 +38,4 @@ pub use people::{Person, SignIn, SignInRequest};
 pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token};
+pub use weak::NewWeakDevice;

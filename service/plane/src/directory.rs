@@ -11,7 +11,7 @@ use std::{
 
 use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
 use hedgerow_model::Profile;
-use hedgerow_policy::{CertificateId, Grants, Overlay, Standing};
+use hedgerow_policy::{CertificateId, Grants, Overlay, PasswordId, Standing, WeakDevice};
 use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
 
 use crate::{
@@ -42,6 +42,8 @@ pub struct DeviceAdmission {
     pub standing: Standing,
     /// The certificates that it may show now; a renewal has two for a while.
     pub certificates: Vec<ValidCertificate>,
+    /// The password that it may show instead, if its owner says so.
+    pub password: Option<PasswordId>,
     /// The name of its profile.
     pub profile_name: Arc<str>,
     /// What it declares.
@@ -203,6 +205,18 @@ impl Directory {
         self.len() == 0
     }
 
+    /// The device of this id, if this is its password.
+    #[must_use]
+    pub fn weak_device(
+        &self,
+        tenant: TenantId,
+        device: DeviceId,
+        password: PasswordId,
+    ) -> Option<WeakDevice> {
+        let known = self.find(tenant, device)?.admission.password;
+        (known == Some(password)).then_some(WeakDevice { tenant, device, password })
+    }
+
     pub(crate) fn find(&self, tenant: TenantId, device: DeviceId) -> Option<Arc<Entry>> {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
         devices.get(&(tenant, device)).map(Arc::clone)
@@ -223,9 +237,11 @@ impl Entry {
     /// Grants and series, made at the first use: most devices of a large fleet are not connected.
     pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
         self.compiled.get_or_init(|| {
-            let DeviceAdmission { device, profile, overlay, standing, .. } = &self.admission;
+            let DeviceAdmission { device, profile, overlay, standing, password, .. } =
+                &self.admission;
+            let grants = Grants::compile(*device, profile, overlay, *standing);
             Compiled {
-                grants: Grants::compile(*device, profile, overlay, *standing),
+                grants: if password.is_some() { grants.weak() } else { grants },
                 series: readings.series(self.admission.key(), &layout(profile, overlay)),
             }
         })

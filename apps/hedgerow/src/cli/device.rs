@@ -58,6 +58,25 @@ pub(crate) enum Device {
         #[arg(long, default_value_t = 86_400)]
         expires_in: u32,
     },
+    /// Take in a device that can do no better than TLS 1.2 and a password
+    ///
+    /// It is shown as weak, and may use its properties, events and actions only. The hub needs a door for it:
+    /// `hedgerow up --mqtts-weak [::]:8884`. Example: hedgerow device admit-weak --name "Plug" --profile plug
+    AdmitWeak {
+        /// What the device will be called
+        #[arg(long)]
+        name: String,
+        /// The profile that it will be held to
+        #[arg(long)]
+        profile: String,
+    },
+    /// Give a weak device another password; its sessions end
+    ///
+    /// Example: hedgerow device password ID
+    Password {
+        /// The device's id
+        id: String,
+    },
     /// Ask a connected device to do something that its profile declares
     ///
     /// Example: hedgerow device ask ID identify
@@ -116,6 +135,14 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
             let body = json!({"name": name, "profile": profile, "expires_in": expires_in});
             claimed(&hub.post("/claims", &body)?, json)?;
         }
+        Device::AdmitWeak { name, profile } => {
+            let body = json!({"name": name, "profile": profile});
+            show_password(&hub.post("/weak-devices", &body)?, json);
+        }
+        Device::Password { id } => {
+            let path = format!("/devices/{}/password", escaped(&id));
+            show_password(&hub.post(&path, &json!({}))?, json);
+        }
         Device::Ask { id, action } => {
             let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));
             hub.command(&path, &json!({}))?;
@@ -129,6 +156,19 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
         Device::Revoke(word) => say(hub, json, &word, "revoke")?,
     }
     Ok(())
+}
+
+fn show_password(made: &Value, json: bool) {
+    if json {
+        return show::json(made);
+    }
+    out!("user name  {}", show::text(made, "username"));
+    out!("password   {}    (shown once)", show::text(made, "password"));
+    match made.get("mqtts").and_then(Value::as_str) {
+        Some(door) => out!("door       mqtts://{door}, TLS 1.2 or 1.3, no client certificate"),
+        None => out!("door       none is open: start the hub with --mqtts-weak [::]:8884"),
+    }
+    out!("\nWEAK: whoever learns the password can pose as the device. Replace it when you can.");
 }
 
 fn list(found: &Value, json: bool) {

@@ -6,12 +6,14 @@ use super::{
     show::{self, out},
 };
 
-pub(crate) fn run(hub: &Hub, json: bool) -> Done {
+pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
     let mut status = hub.get("/status", &[])?;
+    let limits = hub.get("/limits", &[])?;
     let broker = hub.get("/broker", &[])?;
     if json {
-        if let Some(members) = status.as_object_mut() {
-            members.insert("broker".into(), broker);
+        if let Some(status) = status.as_object_mut() {
+            status.insert("limits".into(), limits);
+            status.insert("broker".into(), broker);
         }
         show::json(&status);
         return Ok(());
@@ -44,6 +46,7 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
     for (kind, count) in refusals.into_iter().flatten() {
         out!("  refused: {kind:11} {count}");
     }
+    show_limits(limits.as_array().map_or(&[], Vec::as_slice), all_limits);
     if let Some(warning) = status.get("warning").and_then(Value::as_str) {
         out!("\nWARNING: {warning}");
     }
@@ -74,6 +77,27 @@ fn show_broker(broker: &Value) {
     let dropped = broker.get("dropped").and_then(Value::as_object);
     for (kind, count) in dropped.into_iter().flatten().filter(|(_, count)| **count != 0) {
         out!("  missed: {kind:12} {count}");
+    }
+}
+
+/// Those that were reached, or are more than half taken; or all.
+fn show_limits(limits: &[Value], all: bool) {
+    let number = |limit: &Value, name: &str| limit.get(name).and_then(Value::as_u64);
+    let is_near = |limit: &Value| {
+        let is_half = number(limit, "now").zip(number(limit, "max"));
+        number(limit, "reached").is_some_and(|reached| reached > 0)
+            || is_half.is_some_and(|(now, max)| now > max / 2)
+    };
+    let shown: Vec<_> = limits.iter().filter(|limit| all || is_near(limit)).collect();
+    if shown.is_empty() {
+        out!("  {:20} none of {} is near", "limits", limits.len());
+        return;
+    }
+    out!("\n{:32} {:>12} {:>10} {:>10}", "limit", "at most", "now", "reached");
+    for limit in shown {
+        let text = |name| number(limit, name).map_or_else(|| "-".into(), |n| n.to_string());
+        let (max, now, reached) = (text("max"), text("now"), text("reached"));
+        out!("{:32} {max:>12} {now:>10} {reached:>10}", show::text(limit, "name"));
     }
 }
 

@@ -38,6 +38,7 @@ impl Messenger {
             incarnation,
             standing: device.standing,
             certificates,
+            password: device.password,
             profile_name: device.profile.as_str().into(),
             profile,
             overlay,

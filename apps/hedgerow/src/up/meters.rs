@@ -9,18 +9,13 @@ use std::{
 use hedgerow_api::{BrokerLimits, Meters};
 use hedgerow_base::Timestamp;
 use hedgerow_identity::authority;
-use hedgerow_listen::{
-    limits::HTTPS_CONNECTIONS_MAX,
-    server::{Occupancy, Slot, now},
-};
+use hedgerow_listen::server::{Occupancy, Slot, now};
 use hedgerow_plane::Plane;
 use hedgerow_store::{ReadingsStore, SessionsStore};
-use hedgerow_wire::{
-    Census, Meter, Settings, Wire,
-    limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX},
-};
+use hedgerow_wire::{Census, Meter, Settings, Wire};
 
 use super::{hub::Hub, notices::Queue};
+use crate::config::limits::Limits;
 
 /// The files with the databases, and what is written ahead of them.
 const FILES: [&str; 6] =
@@ -32,12 +27,13 @@ pub(super) struct Gauges {
     data: PathBuf,
     wire: Meter,
     census: Census<Plane>,
-    limits: BrokerLimits,
+    broker_limits: BrokerLimits,
     doors: Vec<(&'static str, Occupancy)>,
     readings: ReadingsStore,
     sessions: SessionsStore,
     notices: Arc<Queue>,
     slot: Arc<Slot>,
+    limits: Limits,
     /// Root and issuing CA.
     authorities: [(&'static str, Vec<u8>); 2],
 }
@@ -47,18 +43,20 @@ impl Gauges {
         hub: &Hub,
         wire: &Wire<Plane>,
         doors: Vec<(&'static str, Occupancy)>,
+        limits: Limits,
     ) -> Self {
         Self {
             started: now(),
             data: hub.data.clone(),
             wire: wire.meter(),
             census: wire.census(),
-            limits: limits(wire.settings()),
+            broker_limits: broker_limits(wire.settings()),
             doors,
             readings: hub.readings.clone(),
             sessions: hub.sessions.clone(),
             notices: Arc::clone(&hub.notices),
             slot: Arc::clone(&hub.slot),
+            limits,
             authorities: [
                 ("root", hub.authority.root.clone()),
                 ("issuing", hub.authority.issuing.clone()),
@@ -68,10 +66,11 @@ impl Gauges {
 
     /// All of them, now.
     pub(super) fn read(&self) -> Meters {
-        let (wire, tally, unsealed) =
+        let (mut wire, tally, unsealed) =
             (self.wire.read(), self.readings.tally(), self.readings.unsealed());
         let sessions = self.sessions.counts();
         let (retained, retained_bytes) = self.census.retained_size();
+        (wire.retained, wire.retained_bytes) = (retained, retained_bytes);
         let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
         let server = [("server", self.slot.certificate())];
         let certificates = self.authorities.iter().chain(&server);
@@ -79,16 +78,18 @@ impl Gauges {
             |name: &'static str| Some((name, fs::metadata(self.data.join(name)).ok()?.len()));
         Meters {
             started: Some(self.started),
+            limits: self.limits.report(&wire),
             mqtt_connections: wire.connections,
-            mqtt_connections_max: self.limits.connections,
+            mqtt_connections_max: self.limits.wire.connections_max,
             mqtt_half_open: wire.half_open,
-            mqtt_half_open_max: self.limits.half_open,
+            mqtt_half_open_max: self.limits.wire.half_open_max,
             messages_in: wire.messages_in,
             messages_out: wire.messages_out,
             messages_refused: wire.messages_refused,
             messages_dropped: vec![
                 ("slow-reader", wire.dropped_slow_reader),
                 ("queue-full", wire.dropped_queue_full),
+                ("queue-oldest", wire.dropped_oldest),
                 ("too-large-or-expired", wire.dropped_too_large_or_expired),
                 ("not-allowed", wire.dropped_not_allowed),
             ],
@@ -97,7 +98,7 @@ impl Gauges {
             slow: wire.slow,
             slow_found: wire.slow_found,
             sessions_away: wire.away,
-            limits: self.limits,
+            broker_limits: self.broker_limits,
             retained: retained as u64,
             retained_bytes: retained_bytes as u64,
             not_retained: wire.not_retained,
@@ -108,7 +109,7 @@ impl Gauges {
             session_changes_refused: wire.not_kept,
             mqtt_ends: wire.ends,
             http_connections: self.doors.iter().map(|(name, open)| (*name, open.taken())).collect(),
-            http_connections_max: HTTPS_CONNECTIONS_MAX,
+            http_connections_max: self.limits.https_connections,
             readings_stored: tally.readings,
             commits: tally.commits,
             commits_failed: tally.commits_failed,
@@ -123,15 +124,15 @@ impl Gauges {
     }
 }
 
-fn limits(settings: &Settings) -> BrokerLimits {
+fn broker_limits(settings: &Settings) -> BrokerLimits {
     BrokerLimits {
         connections: settings.connections_max,
         half_open: settings.half_open_max,
         sessions_away: settings.away_sessions_max * settings.shards,
-        retained: RETAINED_MESSAGES_MAX,
-        retained_bytes: RETAINED_BYTES_MAX,
-        queued: settings.mqtt.queue_messages_max,
-        queued_bytes: settings.mqtt.queue_bytes_max,
+        retained: settings.retained_max,
+        retained_bytes: settings.retained_bytes_max,
+        queued: settings.mqtt.queue.messages_max,
+        queued_bytes: settings.mqtt.queue.bytes_max,
         in_flight: usize::from(settings.mqtt.in_flight_max),
         out_bytes: settings.out_bytes_max,
         subscriptions: settings.mqtt.subscriptions_max,

@@ -167,7 +167,7 @@ fn of(now: u64, most: usize) -> Markup {
 fn numbers(people: &People, visitor: &Visitor, meters: &Meters) -> Markup {
     let hour = Hour::new(&people.plane.pulse().minutes(), visitor.now());
     let rate = people.flows.a_second();
-    let limits = &meters.limits;
+    let limits = &meters.broker_limits;
     html! {
         section.card {
             h2 { "Connections" }

@@ -121,7 +121,7 @@ fn identity(view: &SessionView, whose: &Markup) -> Markup {
 }
 
 fn queue(people: &People, view: &SessionView) -> Markup {
-    let limits = (people.meters)().limits;
+    let limits = (people.meters)().broker_limits;
     let of = |now: usize, most: usize| html! { (words::grouped(now as u64)) span.unit { " of " (words::grouped(most as u64)) } };
     let bytes = |now: usize, most: usize| html! { (words::bytes(now as u64)) span.unit { " of " (words::bytes(most as u64)) } };
     html! {

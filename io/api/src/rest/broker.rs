@@ -306,7 +306,7 @@ pub(crate) async fn show(
     let meters = (people.meters)();
     let dropped: BTreeMap<_, _> = meters.messages_dropped.iter().copied().collect();
     Ok(Json(BrokerView {
-        limits: meters.limits,
+        limits: meters.broker_limits,
         doorstep: (people.doorstep)(),
         a_second: people.flows.a_second().map(FlowView::from),
         in_all: FlowView {

@@ -66,6 +66,7 @@ fn device(n: u8, name: &str) -> Device {
         labels: vec![Label::new("room", "Kitchen").unwrap()],
         key_storage: KeyStorage::Unknown,
         certificate: None,
+        password: None,
         created: NOW,
         last_seen: None,
         is_connected: false,

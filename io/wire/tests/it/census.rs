@@ -198,7 +198,7 @@ fn a_subscriber_that_does_not_read_is_named_until_it_has_caught_up() {
 #[test]
 fn so_many_crowded_ones_are_kept_in_mind_and_so_many_are_named() {
     let mut settings = Settings { slow_ms: 0, ..Settings::default() };
-    settings.mqtt.queue_messages_max = 2;
+    settings.mqtt.queue.messages_max = 2;
     let hub = Hub::new(settings);
     let _peers: Vec<_> = (0..=CROWDED_MAX)
         .map(|number| {

@@ -148,7 +148,9 @@ impl Pair {
                     publish.encode(version, &mut self.down).unwrap();
                 }
             }
-            Event::Subscribe(subscribe) => server.subscribe(&subscribe, |_, _, _| Ok(()), down),
+            Event::Subscribe(subscribe) => {
+                assert_eq!(server.subscribe(&subscribe, |_, _, _| Ok(()), down), None);
+            }
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), down),
             Event::Acknowledged => {
                 log.push("acknowledged".into());

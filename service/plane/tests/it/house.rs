@@ -83,6 +83,7 @@ pub(crate) fn admission(device: DeviceId, standing: Standing) -> DeviceAdmission
         device,
         incarnation: Incarnation::FIRST,
         standing,
+        password: None,
         certificates: vec![ValidCertificate { id: CERTIFICATE, expires: NOW.plus_ms(1000) }],
         profile_name: "linux-host".into(),
         profile: Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap()),
