@@ -17,7 +17,7 @@ use std::{
 };
 
 use hedgerow_base::Timestamp;
-use hedgerow_policy::{Application, Peer, WeakDevice, Witness};
+use hedgerow_policy::{Application, CertificateId, Peer, WeakDevice, Witness};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -32,11 +32,16 @@ type Find = dyn Fn(Shown<'_>, Timestamp) -> Option<Proved> + Send + Sync;
 
 /// What somebody showed.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a> {
-    /// The user name; programs may give any.
-    pub user: &'a str,
-    /// SHA-256 over the secret.
-    pub hash: &'a [u8; 32],
+pub enum Shown<'a> {
+    /// A secret.
+    Secret {
+        /// The user name; programs may give any.
+        user: &'a str,
+        /// SHA-256 over the secret.
+        hash: &'a [u8; 32],
+    },
+    /// A program's certificate, verified in the handshake.
+    Certificate(CertificateId),
 }
 
 /// Who that proved to be.
@@ -108,6 +113,16 @@ impl SignIn {
         Arc::new(Self { find: Box::new(find), failures_max, failures: Mutex::default() })
     }
 
+    /// The program that proved this certificate of ours in its handshake, while its token works.
+    pub(crate) fn certified(&self, certificate: CertificateId, now: Timestamp) -> Option<Peer> {
+        match (self.find)(Shown::Certificate(certificate), now)? {
+            Proved::Application(application) => {
+                Some(Witness::of_a_proof().application(application))
+            }
+            Proved::Device(_) => None,
+        }
+    }
+
     /// Somebody from `address` stands here.
     #[must_use]
     pub fn caller(self: &Arc<Self>, address: IpAddr) -> Unproven {
@@ -155,7 +170,7 @@ impl Unproven {
             return Err(NotSignedIn { wait_ms: SIGN_IN_WAIT_MS_MAX, is_banned: true });
         }
         let hash = Sha256::digest(secret).into();
-        match (self.desk.find)(Shown { user, hash: &hash }, now) {
+        match (self.desk.find)(Shown::Secret { user, hash: &hash }, now) {
             Some(Proved::Application(application)) => {
                 Ok(Witness::of_a_proof().application(application))
             }
@@ -190,7 +205,8 @@ mod tests {
         let application = Application { tenant: TenantId::FIRST, token: 7, scopes: Scopes::READ };
         let right: [u8; 32] = Sha256::digest(RIGHT).into();
         SignIn::new(move |shown, _| {
-            (*shown.hash == right).then_some(Proved::Application(application))
+            let Shown::Secret { hash, .. } = shown else { return None };
+            (*hash == right).then_some(Proved::Application(application))
         })
     }
 

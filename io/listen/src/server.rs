@@ -30,7 +30,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::{
-    Identity,
+    Identity, SignIn,
     limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     provider,
 };
@@ -147,18 +147,31 @@ pub fn certificate_id(der: &[u8]) -> CertificateId {
 }
 
 /// The device that a verified client certificate names. Certificates of ours without a device's name
-/// (there are none for clients) prove nobody.
+/// prove nobody here.
 #[must_use]
 pub fn peer(tls: &CommonState, tenant: TenantId) -> Option<Peer> {
     let leaf = tls.peer_certificates()?.first()?;
-    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    let names = certificate.subject_alternative_name().ok()??.value;
-    let device = names.general_names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => name::parse_device_uri(uri),
-        _ => None,
-    })?;
+    let device = uris(leaf, name::parse_device_uri)?;
     let certificate = certificate_id(leaf);
     Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+}
+
+/// The program that a verified client certificate names, while its token works.
+#[must_use]
+pub fn program(tls: &CommonState, sign_in: &SignIn, now: Timestamp) -> Option<Peer> {
+    let leaf = tls.peer_certificates()?.first()?;
+    uris(leaf, |uri| name::is_application_uri(uri).then_some(()))?;
+    sign_in.certified(certificate_id(leaf), now)
+}
+
+/// The first of a certificate's URIs that `read` understands.
+fn uris<T>(leaf: &[u8], read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let names = certificate.subject_alternative_name().ok()??.value;
+    names.general_names.iter().find_map(|name| match name {
+        GeneralName::URI(uri) => read(uri),
+        _ => None,
+    })
 }
 
 /// The load generator behind a plain listener on this address; `None` when it is not loopback.

@@ -132,7 +132,11 @@ async fn open_mqtt(
     let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let find = move |shown: Shown<'_>, now| {
-        plane.directory().application(shown.hash, now).map(Proved::Application)
+        let found = match shown {
+            Shown::Secret { hash, .. } => plane.directory().application(hash, now),
+            Shown::Certificate(id) => plane.directory().certified_application(id, now),
+        };
+        found.map(Proved::Application)
     };
     let sign_in = SignIn::with_failures_max(limits.failed_sign_ins, find);
     let door =
@@ -240,7 +244,8 @@ fn listen_to_weak_devices(
     let tls = config_for_weak_devices(Arc::clone(&hub.slot))?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::with_failures_max(failures_max, move |shown, _| {
-        let (device, password) = (shown.user.parse().ok()?, PasswordId(*shown.hash));
+        let Shown::Secret { user, hash } = shown else { return None };
+        let (device, password) = (user.parse().ok()?, PasswordId(*hash));
         plane.directory().weak_device(TenantId::FIRST, device, password).map(Proved::Device)
     });
     let door = TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(sign_in);

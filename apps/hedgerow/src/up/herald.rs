@@ -81,6 +81,7 @@ fn token(token: &Token) -> Result<TokenAdmission, Failure> {
         tenant: token.tenant,
         token: token.id,
         hash: token.hash,
+        certificate: token.certificate,
         scopes: token.scopes,
         grants: Arc::new(TopicGrants::compile(&token.grants)?),
         expires: token.expires,

@@ -3,7 +3,7 @@
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_control::{CertificateRecord, Change, Failure, Token};
 use hedgerow_identity::Claim;
-use hedgerow_policy::{Fact, PasswordId, TopicGrant};
+use hedgerow_policy::{CertificateId, Fact, PasswordId, TopicGrant};
 use hedgerow_registry::{Device, DeviceKey, Label};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
@@ -276,8 +276,8 @@ fn keyed<'q>(statement: Statement<'q>, device: &DeviceKey) -> Statement<'q> {
 async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(), Failure> {
     let grants: Vec<String> = token.grants.iter().map(TopicGrant::to_string).collect();
     let statement = sqlx::query(
-        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires, certificate)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(token.id)
     .bind(token.hash.as_slice())
@@ -286,7 +286,8 @@ async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(
     .bind(token.scopes.words().collect::<Vec<_>>().join(" "))
     .bind(grants.join("\n"))
     .bind(token.created.as_ms())
-    .bind(token.expires.map(Timestamp::as_ms));
+    .bind(token.expires.map(Timestamp::as_ms))
+    .bind(token.certificate.map(|CertificateId(hash)| hash.to_vec()));
     run(connection, statement).await.map(drop)
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use hedgerow_base::TenantId;
-use hedgerow_listen::{Caller, SignIn, limits::FAILED_SIGN_INS_FREE, server::now};
+use hedgerow_listen::{Caller, Proved, Shown, SignIn, limits::FAILED_SIGN_INS_FREE, server::now};
 use hedgerow_mqtt::{Connect, Packet, QoS, Version};
 use hedgerow_policy::{Application, Scopes};
 use hedgerow_wire::{Settings, Verdict};
@@ -37,7 +37,8 @@ fn hub_and_desk() -> (Hub, SocketAddr, Arc<SignIn>) {
     let hub = Hub::new(Settings::default());
     let program = Application { tenant: TenantId::FIRST, token: 1, scopes: Scopes::READ };
     let sign_in = SignIn::new(move |shown, _| {
-        shown.hash.starts_with(&RIGHT).then_some(hedgerow_listen::Proved::Application(program))
+        let Shown::Secret { hash, .. } = shown else { return None };
+        hash.starts_with(&RIGHT).then_some(Proved::Application(program))
     });
     let door = Welcome(Arc::clone(&sign_in));
     let address = hub.wire.listen(([127, 0, 0, 1], 0).into(), door).unwrap();
