@@ -680,6 +680,12 @@ await check("people and tokens are made, their secrets shown once", async () => 
   await there.locator("#messages li").first().waitFor();
   const seen = await there.locator("main").innerText();
   hold(seen.includes("things/") && !seen.includes("lab") && !seen.includes("$SYS"), `a viewer sees ${seen}`);
+  const people = (await (await page.request.get(`${local}/api/v1/people`)).json()).items;
+  const visitor = `${local}/api/v1/people/${people.find((one) => one.name === "visitor").id}`;
+  const turn = (role) => page.request.patch(visitor, { data: { role }, headers: { origin: local } });
+  hold((await turn("operator")).status() === 204, "the role was not changed");
+  await there.getByText("Your rights have changed. Reload the page to go on.").waitFor();
+  hold((await turn("viewer")).status() === 204, "the role was not changed back");
   await other.close();
   quiet("in the settings");
 });

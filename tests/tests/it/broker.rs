@@ -280,3 +280,23 @@ fn sessions_are_shown_and_ended_by_hand_with_a_record() {
     let (code, status) = hub.command(&["status"]);
     assert!(code == 0 && status.contains("slow subscribers"), "{status}");
 }
+
+#[test]
+fn the_command_line_watches_and_says_nothing_that_a_terminal_obeys() {
+    let hub = RunningHub::start(&[]);
+    let mut device = TestDevice::enrolled(&hub, "lamp");
+    device.connect("lamp\u{202e}", true).unwrap();
+    let topic = device.topic("properties/load1");
+    let (code, heard) = thread::scope(|scope| {
+        let watch = scope.spawn(|| hub.command(&["broker", "watch", "things/#", "--seconds", "3"]));
+        while sessions(&hub, "looking-on").first().is_none_or(|one| one["subscriptions"] != 1) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        device.publish(&topic, b"0.5");
+        watch.join().unwrap()
+    });
+    assert!(code == 0 && heard.contains(&topic) && heard.contains("0.5"), "{heard}");
+    assert_eq!(hub.command(&["broker", "watch", "lab/#", "--seconds", "1"]).0, 1, "refused");
+    let (code, list) = hub.command(&["broker", "sessions"]);
+    assert!(code == 0 && list.contains("lamp\\u{202e}") && !list.contains('\u{202e}'), "{list}");
+}

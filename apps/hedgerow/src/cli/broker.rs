@@ -53,6 +53,9 @@ pub(crate) enum Broker {
         /// Begin with the messages that are retained now
         #[arg(long)]
         retained: bool,
+        /// End after so many seconds, 600 at most
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
     },
 }
 
@@ -73,7 +76,11 @@ pub(crate) fn run(hub: &Hub, json: bool, broker: Broker) -> Done {
             hub.delete(&format!("/broker/sessions/{}", escaped(&name)))?;
             Ok(())
         }
-        Broker::Watch { filter, retained } => watch(hub, json, &filter, retained),
+        Broker::Watch { filter, retained, seconds } => {
+            let filter = escaped(&filter);
+            let query = format!("filter={filter}&retained={retained}&seconds={seconds}&shown=true");
+            watch(hub, json, &query)
+        }
     }
 }
 
@@ -154,11 +161,9 @@ fn session(hub: &Hub, json: bool, name: &str) -> Done {
     Ok(())
 }
 
-fn watch(hub: &Hub, json: bool, filter: &str, retained: bool) -> Done {
-    let filter = escaped(filter);
-    let path = format!("/broker/messages?filter={filter}&retained={retained}&shown=true");
+fn watch(hub: &Hub, json: bool, query: &str) -> Done {
     let mut event = String::new();
-    for line in hub.stream(&path)?.lines() {
+    for line in hub.stream(&format!("/broker/messages?{query}"))?.lines() {
         let line = line?;
         if let Some(name) = line.strip_prefix("event:") {
             name.trim().clone_into(&mut event);
