@@ -4,6 +4,7 @@
 use std::{fmt, ops::Bound, rc::Rc, sync::Arc, time::Duration};
 
 use hedgerow_base::{Fault, TenantId};
+use hedgerow_listen::server::now;
 use hedgerow_mqtt::{KeptWill, ReasonCode, Session, SubscriptionOptions, Version};
 use hedgerow_plane::{
     Answer, Asked, Broker, Level, MaySee, RetainedMessage, RetainedPage, SessionDetail,
@@ -12,7 +13,6 @@ use hedgerow_plane::{
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    clock::wall_now,
     directory::SessionKey,
     gate::Gate,
     limits::{ANSWER_MS_MAX, SESSIONS_PAGE_MAX, SESSIONS_SCAN_MAX, SLOW_NAMED_MAX},
@@ -131,7 +131,7 @@ impl<G: Gate> Broker for Census<G> {
         may_see: &MaySee<'_>,
     ) -> RetainedPage {
         let (size, payload_bytes) = at_most;
-        let page = self.0.retained.seen(filter, after, size, (wall_now(), may_see));
+        let page = self.0.retained.seen(filter, after, size, (now(), may_see));
         let items = page.messages.iter().map(|(kept, qos)| {
             let payload = kept.payload();
             RetainedMessage {
@@ -145,7 +145,7 @@ impl<G: Gate> Broker for Census<G> {
     }
 
     fn level(&self, prefix: &str, after: Option<&str>, size: usize, may_see: &MaySee<'_>) -> Level {
-        self.0.retained.level(prefix, after, size, (wall_now(), may_see))
+        self.0.retained.level(prefix, after, size, (now(), may_see))
     }
 }
 

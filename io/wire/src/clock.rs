@@ -15,11 +15,6 @@ pub(crate) struct Clock {
     skew_ms: Cell<i64>,
 }
 
-/// The machine's clock, for who has none of a shard.
-pub(crate) fn wall_now() -> Timestamp {
-    Timestamp::from_ms(wall_ms())
-}
-
 fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -74,9 +74,9 @@ const OPERATIONS: [(&str, &str, bool); 55] = [
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/api/v1/claims") => json!({"name": "x"}),
+        ("POST", "/api/v1/weak-devices") => json!({"name": "x", "profile": "linux-host"}),
         ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
         ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),
-        ("POST", "/api/v1/weak-devices") => json!({"name": "x", "profile": "linux-host"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),
         ("POST", "/api/v1/session/password") => json!({"password": "a long enough one"}),
         ("POST" | "PATCH" | "PUT", _) => json!({}),
