@@ -117,7 +117,12 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             state.end(ReasonCode::QUOTA_EXCEEDED, "slow-reader", Fault::TooMuch, None);
         }
         let is_stale = state.revision != revision && state.server.is_open();
+        let is_held = state.held_until.is_some();
         drop(guard);
+        if is_held {
+            // What rang was another deadline, which moved with the pause.
+            self.shard.arm(&self.link);
+        }
         if is_stale {
             self.shard.rejudge(&self.link, revision, now);
         }
