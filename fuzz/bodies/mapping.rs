@@ -17,7 +17,8 @@ thread_local! {
 }
 
 pub(super) fn run(payload: &[u8]) -> bool {
-    PROFILES.with(|profiles| profiles.iter().fold(false, |any, one| hear(one, payload) || any))
+    // Each of them is read, whatever those before took.
+    PROFILES.with(|profiles| profiles.iter().filter(|profile| hear(profile, payload)).count() > 0)
 }
 
 fn hear(profile: &Profile, payload: &[u8]) -> bool {

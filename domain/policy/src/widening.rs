@@ -46,7 +46,26 @@ pub fn widenings(in_force: &Profile, new: &Profile) -> Vec<Widening> {
             note(pointer, "the device may not be asked for this action yet".into());
         }
     }
+    of_topics(in_force, new, note);
     found
+}
+
+/// Foreign topics that the device would say or hear something on.
+fn of_topics(in_force: &Profile, new: &Profile, mut note: impl FnMut(String, String)) {
+    let (before, after) = (in_force.plan(), new.plan());
+    let said = |topic: &str| before.routes().iter().any(|route| route.topic().text() == topic);
+    for topic in
+        after.routes().iter().map(|route| route.topic().text()).filter(|topic| !said(topic))
+    {
+        note(String::new(), format!("the device would publish to {topic}"));
+    }
+    let heard = |topic: &str| before.commands().iter().any(|one| one.topic().text() == topic);
+    let filtered = |filter: &str| before.filters().iter().any(|one| one.text() == filter);
+    let commands = after.commands().iter().map(|one| one.topic().text()).filter(|one| !heard(one));
+    let filters = after.filters().iter().map(|one| one.text()).filter(|one| !filtered(one));
+    for topic in commands.chain(filters) {
+        note(String::new(), format!("the device would listen to {topic}"));
+    }
 }
 
 fn of_property(before: &Property, after: &Property, mut note: impl FnMut(String)) {
