@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 26] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -29,6 +29,8 @@ const WORDS: [&str; 24] = [
     "wrong-unit",
     "too-far-ahead",
     "too-old",
+    "unborn",
+    "input",
     "unreadable",
     "too-large",
     "unknown-device",

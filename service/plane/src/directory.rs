@@ -10,13 +10,17 @@ use std::{
 };
 
 use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
-use hedgerow_model::Profile;
+use hedgerow_model::{
+    Profile,
+    mapping::{Births, Mapping, Names},
+};
 use hedgerow_policy::{CertificateId, Grants, Overlay, Standing};
 use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
 
 use crate::{
     Readings,
     commits::{Wakers, lock},
+    foreign::{ForeignTopics, Holder},
     tokens::Tokens,
 };
 
@@ -48,6 +52,8 @@ pub struct DeviceAdmission {
     pub profile: Arc<Profile>,
     /// What its owner takes away from that.
     pub overlay: Arc<Overlay>,
+    /// What the variables of its foreign topics are.
+    pub names: Names,
 }
 
 impl DeviceAdmission {
@@ -63,6 +69,7 @@ impl DeviceAdmission {
 pub struct Directory {
     devices: RwLock<HashMap<(TenantId, DeviceId), Arc<Entry>>>,
     pub(crate) tokens: Tokens,
+    pub(crate) foreign: ForeignTopics,
     revision: AtomicU64,
     wakers: Mutex<Wakers>,
 }
@@ -72,6 +79,7 @@ pub struct Directory {
 pub(crate) struct Entry {
     pub(crate) admission: DeviceAdmission,
     pub(crate) vitals: Arc<Vitals>,
+    mapping: Option<Arc<Mapping>>,
     compiled: OnceLock<Compiled>,
 }
 
@@ -88,6 +96,8 @@ pub(crate) struct Vitals {
     pub(crate) last_seen_ms: AtomicI64,
     /// One bit for each kind of denial that was noticed.
     pub(crate) denied: AtomicU64,
+    /// What a Sparkplug node said of its metrics.
+    pub(crate) births: Mutex<Births>,
 }
 
 /// Whether a device is connected, and when it was heard of.
@@ -112,12 +122,13 @@ impl Directory {
         for admission in admissions {
             let place = (admission.tenant, admission.device);
             let life = admission.incarnation;
-            let vitals = devices
-                .get(&place)
+            let known = devices.get(&place);
+            let vitals = known
                 .filter(|entry| entry.admission.incarnation == life)
                 .map(|entry| Arc::clone(&entry.vitals))
                 .unwrap_or_default();
-            let entry = Entry { admission, vitals, compiled: OnceLock::new() };
+            let before = known.and_then(|entry| entry.mapping.as_deref());
+            let entry = self.entry(before, admission, vitals);
             devices.insert(place, Arc::new(entry));
         }
         drop(devices);
@@ -140,7 +151,8 @@ impl Directory {
                 let (profile, overlay) = (Arc::clone(profile), Arc::clone(overlay));
                 let admission = DeviceAdmission { profile, overlay, ..known.clone() };
                 let vitals = Arc::clone(&entry.vitals);
-                *entry = Arc::new(Entry { admission, vitals, compiled: OnceLock::new() });
+                let next = self.entry(entry.mapping.as_deref(), admission, vitals);
+                *entry = Arc::new(next);
             }
         }
         drop(devices);
@@ -150,8 +162,11 @@ impl Directory {
     /// Takes a device out; its sessions end at their next judgement.
     pub fn remove(&self, tenant: TenantId, device: DeviceId) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
-        devices.remove(&(tenant, device));
+        let gone = devices.remove(&(tenant, device));
         drop(devices);
+        if let Some(mapping) = gone.as_ref().and_then(|entry| entry.mapping.as_deref()) {
+            self.foreign.take_back(mapping, Holder { tenant, device });
+        }
         self.changed();
     }
 
@@ -203,6 +218,16 @@ impl Directory {
         self.len() == 0
     }
 
+    fn entry(
+        &self,
+        before: Option<&Mapping>,
+        admission: DeviceAdmission,
+        vitals: Arc<Vitals>,
+    ) -> Entry {
+        let mapping = self.foreign.give(before, &admission);
+        Entry { admission, vitals, mapping, compiled: OnceLock::new() }
+    }
+
     pub(crate) fn find(&self, tenant: TenantId, device: DeviceId) -> Option<Arc<Entry>> {
         let devices = self.devices.read().unwrap_or_else(PoisonError::into_inner);
         devices.get(&(tenant, device)).map(Arc::clone)
@@ -224,8 +249,12 @@ impl Entry {
     pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
         self.compiled.get_or_init(|| {
             let DeviceAdmission { device, profile, overlay, standing, .. } = &self.admission;
+            let grants = Grants::compile(*device, profile, overlay, *standing);
             Compiled {
-                grants: Grants::compile(*device, profile, overlay, *standing),
+                grants: match &self.mapping {
+                    Some(mapping) => grants.with_mapping(Arc::clone(mapping)),
+                    None => grants,
+                },
                 series: readings.series(self.admission.key(), &layout(profile, overlay)),
             }
         })

@@ -13,6 +13,7 @@ mod connect;
 mod denials;
 mod directory;
 mod error;
+mod foreign;
 pub mod limits;
 mod ports;
 mod publish;
@@ -34,6 +35,7 @@ pub use pulse::{Minute, Pulse, Totals};
 pub use sessions::{
     SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
 };
+pub use subscribe::Asked;
 pub use tokens::TokenAdmission;
 pub use watch::{LocalBus, Watched, Watcher};
 

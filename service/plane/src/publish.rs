@@ -1,7 +1,8 @@
 //! One PUBLISH: from a topic and bytes to readings in the journal.
 //!
 //! 1. The topic is looked up in the grants that the session was compiled.
-//! 2. Intake reads the payload into a batch, as profile and grants allow.
+//! 2. Intake reads the payload into a batch, as profile and grants allow; on a foreign topic as its
+//!    mapping says.
 //! 3. The batch is offered to the journal; its ticket is what the acknowledgement waits for.
 //! 4. Those who look on at the device get its values.
 //!
@@ -17,8 +18,8 @@ use hedgerow_policy::Channel;
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
-    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, denials::Known,
-    directory::Entry,
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, commits::lock, connect::Who,
+    denials::Known, directory::Entry,
 };
 
 /// A message as it came from the wire.
@@ -60,8 +61,11 @@ thread_local! {
     static SCRATCH: RefCell<Batch> = RefCell::default();
 }
 
-const OUTSIDE: Refusal =
-    Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const OUTSIDE: Refusal = Refusal::new(
+    Fault::Denied,
+    "outside",
+    "this listener carries topics that belong to no device only",
+);
 const SYSTEM: Refusal =
     Refusal::new(Fault::Denied, "system", "only the hub itself publishes under $SYS/");
 const EXPIRED: Refusal =
@@ -73,15 +77,15 @@ impl Plane {
         let outcome = match &session.0 {
             Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
-            Who::Application(program) => {
-                self.publish_application(&program.token, message.topic, now)
-            }
-            Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
+            Who::Application(program) => self
+                .publish_application(&program.token, message.topic, now)
+                .map(|outcome| Published { route: true, outcome }),
+            Who::LoopbackTester if !self.is_for_testers(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
-            Who::LoopbackTester => Ok(Outcome::Done),
+            Who::LoopbackTester => Ok(Published { route: true, outcome: Outcome::Done }),
         };
         match outcome {
-            Ok(outcome) => Published { route: true, outcome },
+            Ok(published) => published,
             Err(refusal) => {
                 self.denied(session, refusal.word, message.topic);
                 Published { route: false, outcome: Outcome::Refused(refusal) }
@@ -94,7 +98,7 @@ impl Plane {
         entry: &Arc<Entry>,
         message: Message<'_>,
         now: Timestamp,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Published, Refusal> {
         let compiled = entry.compiled(self.readings());
         let channel = compiled.grants.publish(message.topic)?;
         entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
@@ -107,8 +111,18 @@ impl Plane {
             retention_days_max: admission.overlay.retention_days_max,
             now,
         };
+        let route = match channel {
+            Channel::Foreign(route) => compiled.grants.hands_on(route),
+            _ => true,
+        };
         SCRATCH.with_borrow_mut(|batch| {
-            let refusals = intake.take(channel, message.payload, batch)?;
+            let refusals = match (channel, compiled.grants.mapping()) {
+                (Channel::Foreign(route), Some(mapping)) => {
+                    let births = &mut lock(&entry.vitals.births);
+                    intake.take_foreign(mapping, route, message.payload, births, batch)?
+                }
+                _ => intake.take(channel, message.payload, batch)?,
+            };
             let identity = Identity::Device(admission.tenant, admission.device);
             for (reason, count) in refusals.iter() {
                 let word = reason.word();
@@ -116,7 +130,7 @@ impl Plane {
                 self.denials.note_many(identity, known, word, count, message.topic);
             }
             if batch.is_empty() {
-                return Ok(Outcome::Done);
+                return Ok(Published { route, outcome: Outcome::Done });
             }
             let ticket = self.readings().offer(batch)?;
             if channel == Channel::Reported {
@@ -125,7 +139,9 @@ impl Plane {
             if self.bus().is_watched(&admission.key()) {
                 self.carry(entry, batch);
             }
-            Ok(if message.needs_ack { Outcome::Pending(ticket) } else { Outcome::Done })
+            let is_awaited = message.needs_ack;
+            let outcome = if is_awaited { Outcome::Pending(ticket) } else { Outcome::Done };
+            Ok(Published { route, outcome })
         })
     }
 
@@ -141,6 +157,11 @@ impl Plane {
                 self.bus().carry(LiveValue { device, name, at: reading.at, value });
             }
         }
+    }
+
+    /// What belongs to devices is not for testers, who are nobody.
+    pub(crate) fn is_for_testers(&self, topic: &str) -> bool {
+        !is_under_things(topic) && self.directory().foreign.holder(topic).is_none()
     }
 
     pub(crate) fn denied(&self, session: &Admitted, word: &'static str, topic: &str) {
