@@ -22,6 +22,7 @@ mod readings;
 mod revocation;
 mod standing;
 mod tokens;
+mod topics;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
 pub use change::{CertificateRecord, Change, Commit, Event, ProfileRecord, TimelineEntry};
@@ -36,3 +37,4 @@ pub use people::{Person, SignIn, SignInRequest};
 pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token};
+pub use topics::{Named, NamedAs};

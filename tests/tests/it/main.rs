@@ -12,6 +12,7 @@ mod audit;
 mod burst;
 mod disk;
 mod doctor;
+mod interop;
 mod kill;
 mod metrics;
 mod profiles;

@@ -41,6 +41,7 @@ impl Messenger {
             profile_name: device.profile.as_str().into(),
             profile,
             overlay,
+            names: device.names.clone(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use hedgerow_base::{DeviceKey, Fault};
+use hedgerow_base::{DeviceKey, Fault, Timestamp};
 use hedgerow_control::{Failure, ports};
 use hedgerow_plane::{Plane, Refusal};
 
@@ -22,16 +22,32 @@ impl Voice {
     }
 }
 
+fn refused(refusal: Refusal) -> Failure {
+    Failure::new(refusal.fault, refusal.reason)
+}
+
 impl ports::Voice for Voice {
-    fn can_hear(&self, device: DeviceKey, action: &str) -> Result<(), Failure> {
+    fn can_hear(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let (plane, _) = self.ready()?;
-        let refused = |refusal: Refusal| Failure::new(refusal.fault, refusal.reason);
-        plane.may_ask(device, action).map_err(refused)
+        plane.ask(device, action, input, now).map(drop).map_err(refused)
     }
 
-    fn say(&self, device: DeviceKey, action: &str, input: &[u8]) -> Result<(), Failure> {
-        let (_, wire) = self.ready()?;
-        wire.say(&format!("things/{}/actions/{action}", device.id), input);
+    fn say(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let (plane, wire) = self.ready()?;
+        let asked = plane.ask(device, action, input, now).map_err(refused)?;
+        wire.say(&asked.topic, &asked.payload);
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Control, Event, Failure, Person, ProfileRecord, TimelineEntry,
-    Token,
+    CertificateRecord, Commit, Control, Event, Failure, Named, Person, ProfileRecord,
+    TimelineEntry, Token,
     ports::{
         AuditFilter, AuditRecord, Counts, Herald, History, LastValue, Passwords, Pending, Random,
         Signer, Store,
@@ -72,6 +72,9 @@ impl Store for Nothing {
         none()
     }
     fn claim(&self, _: [u8; 32]) -> Pending<'_, Option<(TenantId, Claim)>> {
+        none()
+    }
+    fn named(&self, _: Timestamp) -> Pending<'_, Vec<Named>> {
         none()
     }
     fn open_claims(&self, _: TenantId) -> Pending<'_, Vec<Claim>> {
@@ -202,10 +205,10 @@ impl History for Nothing {
 }
 
 impl hedgerow_control::ports::Voice for Nothing {
-    fn can_hear(&self, _: DeviceKey, _: &str) -> Result<(), Failure> {
+    fn can_hear(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
-    fn say(&self, _: DeviceKey, _: &str, _: &[u8]) -> Result<(), Failure> {
+    fn say(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
 }

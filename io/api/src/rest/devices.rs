@@ -35,6 +35,8 @@ pub(crate) struct DeviceView {
     because: Option<&'static str>,
     /// The profile that it is held to.
     profile: String,
+    /// The variables of its foreign topics that were set.
+    names: BTreeMap<String, String>,
     /// The group that it is in.
     group: Option<String>,
     /// Its labels.
@@ -83,6 +85,7 @@ pub(crate) fn view(people: &People, device: Device) -> DeviceView {
         standing: device.standing.word(),
         because: device.because.map(Fact::word),
         profile: device.profile,
+        names: super::claims::names(&device.names),
         group: device.group,
         labels: device.labels.iter().map(|l| (l.key().into(), l.value().into())).collect(),
         key_storage: device.key_storage.word(),
