@@ -72,6 +72,9 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(default_value = "1200")]
     pub(crate) mqtt_keep_alive_max: u16,
+    /// Tell Home Assistant of all devices: its MQTT discovery, retained below homeassistant/
+    #[arg(long)]
+    pub(crate) home_assistant: bool,
     /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
     #[arg(long, value_name = "ADDR")]
     pub(crate) insecure_mqtt: Option<SocketAddr>,

@@ -137,7 +137,8 @@ impl Plane {
                 self.notices().reported(admission.key(), message.payload, now);
             }
             if self.bus().is_watched(&admission.key()) {
-                self.carry(entry, batch);
+                let is_alone = !matches!(channel, Channel::Telemetry | Channel::Foreign(_));
+                self.carry(entry, batch, is_alone);
             }
             let is_awaited = message.needs_ack;
             let outcome = if is_awaited { Outcome::Pending(ticket) } else { Outcome::Done };
@@ -146,7 +147,7 @@ impl Plane {
     }
 
     #[cold]
-    fn carry(&self, entry: &Entry, batch: &Batch) {
+    fn carry(&self, entry: &Entry, batch: &Batch, is_alone: bool) {
         let admission = &entry.admission;
         let series = &entry.compiled(self.readings()).series;
         for reading in batch.readings().flatten() {
@@ -154,7 +155,7 @@ impl Plane {
             let name = place.and_then(|place| name_at(place, &admission.profile));
             if let Some(name) = name {
                 let (device, value) = (admission.key(), reading.value.to_value());
-                self.bus().carry(LiveValue { device, name, at: reading.at, value });
+                self.bus().carry(LiveValue { device, name, at: reading.at, value, is_alone });
             }
         }
     }

@@ -16,6 +16,11 @@ impl Voice {
         let _ = self.0.set((plane, wire));
     }
 
+    /// What speaks to clients, once it is there.
+    pub(super) fn wire(&self) -> Option<&hedgerow_wire::Voice<Plane>> {
+        self.0.get().map(|(_, wire)| wire)
+    }
+
     fn ready(&self) -> Result<&(Plane, hedgerow_wire::Voice<Plane>), Failure> {
         let starting = || Failure::new(Fault::Unavailable, "the hub is still starting");
         self.0.get().ok_or_else(starting)

@@ -57,7 +57,14 @@ fn a_message_becomes_readings_and_goes_on() {
     drop(taken);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(live) = watcher.poll_next(&mut context) else { panic!("nothing") };
-    assert_eq!((&*live.name, live.value), ("power", Value::Number(5.0)));
+    assert_eq!((&*live.name, live.value, live.is_alone), ("power", Value::Number(5.0), false));
+    let own = format!("things/{DEVICE}/properties/power");
+    publish(&house, &session, &own, "6");
+    let alone = std::iter::from_fn(|| match watcher.poll_next(&mut context) {
+        std::task::Poll::Ready(live) => Some(live.is_alone),
+        std::task::Poll::Pending => None,
+    });
+    assert_eq!(alone.last(), Some(true), "as it is on its own topic");
     let passed = publish(&house, &session, "stat/plug1/RESULT", "anything");
     assert_eq!(passed, Published { route: true, outcome: Outcome::Done });
 }
