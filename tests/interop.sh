@@ -50,6 +50,7 @@ holds
 until_in all 'tele/plug1/LWT Online'
 until_in all "things/$ID/properties/power 5"
 until_in all "things/$ID/properties/online true"
+until_in all 'tele/plug2/LWT Online'
 holds
 
 # The program that knows Tasmota: it hears, it commands, it does not speak for the device.

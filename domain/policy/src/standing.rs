@@ -48,6 +48,8 @@ impl fmt::Display for Standing {
 pub enum Fact {
     /// It holds a certificate of ours that is neither revoked nor expired.
     Certified,
+    /// Another device's connection carries it; it has no certificate of its own.
+    Carried,
     /// Its certificate was revoked.
     CertificateRevoked,
     /// A person put it in quarantine.
@@ -64,6 +66,7 @@ impl Fact {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Certified => "certified",
+            Self::Carried => "carried",
             Self::CertificateRevoked => "certificate-revoked",
             Self::Quarantined => "quarantined",
             Self::Retired => "retired",
@@ -76,6 +79,7 @@ impl Fact {
     pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Certified,
+            Self::Carried,
             Self::CertificateRevoked,
             Self::Quarantined,
             Self::Retired,
@@ -88,7 +92,7 @@ impl Fact {
     /// The most that a device may have while this fact holds.
     const fn ceiling(self) -> Standing {
         match self {
-            Self::Certified => Standing::Full,
+            Self::Certified | Self::Carried => Standing::Full,
             Self::BehavesOddly => Standing::Restricted,
             Self::Quarantined => Standing::Remediate,
             Self::CertificateRevoked | Self::Retired => Standing::Cut,
@@ -106,12 +110,13 @@ pub struct Judgement {
 }
 
 /// Judges a device by what is known of it: the strictest fact decides, and without a certificate of
-/// ours there is nothing.
+/// ours, or a device that carries it, there is nothing.
 #[must_use]
 pub fn judge(facts: &[Fact]) -> Judgement {
+    let is_known = facts.contains(&Fact::Certified) || facts.contains(&Fact::Carried);
     let strictest = facts.iter().copied().max_by_key(|fact| fact.ceiling());
     match strictest {
-        Some(fact) if fact.ceiling() == Standing::Cut || facts.contains(&Fact::Certified) => {
+        Some(fact) if fact.ceiling() == Standing::Cut || is_known => {
             Judgement { standing: fact.ceiling(), because: Some(fact) }
         }
         Some(_) | None => Judgement { standing: Standing::Cut, because: None },
@@ -138,6 +143,14 @@ mod tests {
         let cut = judge(&[Certified, CertificateRevoked, Quarantined]);
         assert_eq!(cut, Judgement { standing: Standing::Cut, because: Some(CertificateRevoked) });
         assert_eq!(judge(&[Retired, Certified]).standing, Standing::Cut);
+    }
+
+    #[test]
+    fn a_carried_device_is_judged_like_one_with_a_certificate() {
+        assert_eq!(judge(&[Fact::Carried]).standing, Standing::Full);
+        assert_eq!(judge(&[Fact::Carried, Fact::Quarantined]).standing, Standing::Remediate);
+        assert_eq!(judge(&[Fact::Carried, Fact::Retired]).standing, Standing::Cut);
+        assert_eq!(Fact::parse(Fact::Carried.word()), Some(Fact::Carried));
     }
 
     #[test]

@@ -42,6 +42,6 @@ mod value;
 pub use json::NotJson;
 pub use profile::{
     ESPHOME_SENSOR_SWITCH, LINUX_HOST, Misfit, Profile, ProfileError, Property, SHELLY_PLUS_1PM,
-    SPARKPLUG_B_NODE, Shape, TASMOTA_PLUG, ZIGBEE2MQTT_SENSOR,
+    SPARKPLUG_B_NODE, Shape, TASMOTA_PLUG, ZIGBEE2MQTT_BRIDGE, ZIGBEE2MQTT_SENSOR,
 };
 pub use value::{Kind, Value, ValueRef, double, whole};

@@ -80,7 +80,7 @@ impl Control {
         };
         let permit = self.permit::<Enrol>(&ctx).await?;
         if known.is_none() {
-            let asking = Asking::Enrols(request.device(), claim.secret_hash, now);
+            let asking = Asking::Enrols(request.device(), Some(claim.secret_hash), now);
             self.refuse_taken_topics(tenant, &claim.profile, &claim.names, asking).await?;
         }
         let mut changes =
@@ -205,6 +205,7 @@ fn new_device(
         because: Some(Fact::Certified),
         profile: claim.profile.clone(),
         names: claim.names.clone(),
+        carrier: None,
         group: None,
         labels: Vec::new(),
         key_storage: KeyStorage::Unknown,

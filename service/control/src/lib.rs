@@ -6,6 +6,7 @@
 
 mod actions;
 mod audit;
+mod carry;
 mod change;
 mod claim;
 mod ctx;
@@ -25,6 +26,7 @@ mod tokens;
 mod topics;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
+pub use carry::NewCarried;
 pub use change::{CertificateRecord, Change, Commit, Event, ProfileRecord, TimelineEntry};
 pub use claim::{Claimed, NewClaim};
 pub use ctx::Ctx;

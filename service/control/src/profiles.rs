@@ -10,7 +10,7 @@
 use hedgerow_base::{Fault, TenantId, Timestamp};
 use hedgerow_model::{
     ESPHOME_SENSOR_SWITCH, LINUX_HOST, Profile, ProfileError, SHELLY_PLUS_1PM, SPARKPLUG_B_NODE,
-    TASMOTA_PLUG, ZIGBEE2MQTT_SENSOR, limits::RETENTION_DAYS_MAX,
+    TASMOTA_PLUG, ZIGBEE2MQTT_BRIDGE, ZIGBEE2MQTT_SENSOR, limits::RETENTION_DAYS_MAX,
 };
 use hedgerow_policy::{Action, Overlay, Permit, Widening, widenings};
 
@@ -42,12 +42,13 @@ action!(
 );
 
 /// The profiles that a hub brings with it: their names and documents. They can be narrowed, not replaced.
-pub const BUILT_IN: [(&str, &str); 6] = [
+pub const BUILT_IN: [(&str, &str); 7] = [
     ("linux-host", LINUX_HOST),
     ("esphome-sensor-switch", ESPHOME_SENSOR_SWITCH),
     ("shelly-plus-1pm", SHELLY_PLUS_1PM),
     ("sparkplug-b-node", SPARKPLUG_B_NODE),
     ("tasmota-plug", TASMOTA_PLUG),
+    ("zigbee2mqtt-bridge", ZIGBEE2MQTT_BRIDGE),
     ("zigbee2mqtt-sensor", ZIGBEE2MQTT_SENSOR),
 ];
 

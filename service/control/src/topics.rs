@@ -41,33 +41,34 @@ pub enum NamedAs {
 pub(crate) enum Asking {
     /// A person claims a device that will come.
     Claimed(Timestamp),
-    /// This device enrols with this claim code.
-    Enrols(DeviceId, [u8; 32], Timestamp),
+    /// This device comes in, with this claim code if it has one.
+    Enrols(DeviceId, Option<[u8; 32]>, Timestamp),
 }
 
 /// Stands where a device's id will: no id has a dot.
 const ID_TO_COME: &str = "id.to.come";
 
 impl Control {
-    /// Refuses names that do not fit the profile, or would give the device a topic of another's.
+    /// Refuses names that do not fit the profile, or would give the device a topic of another's. Says whether
+    /// the profile maps foreign topics at all.
     pub(crate) async fn refuse_taken_topics(
         &self,
         tenant: TenantId,
         profile: &str,
         names: &Names,
         asking: Asking,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut plans = Plans::default();
         let Some(plan) = plans.of(self, tenant, profile).await? else {
             if names.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             let reason = "the profile maps no foreign topics, so it has no names to set";
             return Err(Failure::new(Fault::Invalid, reason));
         };
         let (id, own_claim, now) = match asking {
             Asking::Claimed(now) => (None, None, now),
-            Asking::Enrols(device, claim, now) => (Some(device), Some(NamedAs::Claim(claim)), now),
+            Asking::Enrols(device, claim, now) => (Some(device), claim.map(NamedAs::Claim), now),
         };
         let default = id.map_or_else(|| ID_TO_COME.to_owned(), |id| id.to_string());
         let wanted = topics(&Mapping::compile(&plan, names, &default)?);
@@ -81,7 +82,7 @@ impl Control {
                 return Err(taken(&topic));
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Refuses a new version of a profile by which a device would be given a topic of another's.

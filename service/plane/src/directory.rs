@@ -54,6 +54,8 @@ pub struct DeviceAdmission {
     pub overlay: Arc<Overlay>,
     /// What the variables of its foreign topics are.
     pub names: Names,
+    /// The device whose connection carries it; none when it has its own.
+    pub carrier: Option<DeviceId>,
 }
 
 impl DeviceAdmission {
@@ -128,8 +130,12 @@ impl Directory {
                 .map(|entry| Arc::clone(&entry.vitals))
                 .unwrap_or_default();
             let before = known.and_then(|entry| entry.mapping.as_deref());
+            let carriers = [known.and_then(|entry| entry.admission.carrier), admission.carrier];
             let entry = self.entry(before, admission, vitals);
             devices.insert(place, Arc::new(entry));
+            for carrier in carriers.into_iter().flatten() {
+                renew(&mut devices, (place.0, carrier));
+            }
         }
         drop(devices);
         self.changed();
@@ -163,6 +169,9 @@ impl Directory {
     pub fn remove(&self, tenant: TenantId, device: DeviceId) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
         let gone = devices.remove(&(tenant, device));
+        if let Some(carrier) = gone.as_ref().and_then(|entry| entry.admission.carrier) {
+            renew(&mut devices, (tenant, carrier));
+        }
         drop(devices);
         if let Some(mapping) = gone.as_ref().and_then(|entry| entry.mapping.as_deref()) {
             self.foreign.take_back(mapping, Holder { tenant, device });
@@ -191,9 +200,10 @@ impl Directory {
     #[must_use]
     pub fn presence(&self, tenant: TenantId, device: DeviceId) -> Option<Presence> {
         let entry = self.find(tenant, device)?;
+        let connected = self.connected_as(&entry);
         let last = entry.vitals.last_seen_ms.load(Ordering::Relaxed);
         Some(Presence {
-            sessions: entry.vitals.sessions.load(Ordering::Relaxed),
+            sessions: connected.vitals.sessions.load(Ordering::Relaxed),
             last_seen: (last != 0).then(|| Timestamp::from_ms(last)),
         })
     }
@@ -216,6 +226,22 @@ impl Directory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The device whose sessions a device speaks over: its carrier's, or its own.
+    pub(crate) fn connected_as(&self, entry: &Arc<Entry>) -> Arc<Entry> {
+        let carrier = entry.admission.carrier;
+        let found = carrier.and_then(|carrier| self.find(entry.admission.tenant, carrier));
+        found.unwrap_or_else(|| Arc::clone(entry))
+    }
+
+    /// The device that `carrier` carries and whose foreign topic this is.
+    pub(crate) fn carried(&self, carrier: &Entry, topic: &str) -> Option<Arc<Entry>> {
+        let carrier = &carrier.admission;
+        let holder = self.foreign.holder(topic)?;
+        let found = self.find(holder.tenant, holder.device)?;
+        let is_carried = found.admission.carrier == Some(carrier.device);
+        (is_carried && holder.tenant == carrier.tenant).then_some(found)
     }
 
     fn entry(
@@ -241,6 +267,15 @@ impl Directory {
     pub(crate) fn changed(&self) {
         self.revision.fetch_add(1, Ordering::AcqRel);
         Wakers::wake(&self.wakers);
+    }
+}
+
+/// Puts a device in place of itself, so that its sessions are judged again.
+fn renew(devices: &mut HashMap<(TenantId, DeviceId), Arc<Entry>>, place: (TenantId, DeviceId)) {
+    if let Some(entry) = devices.get_mut(&place) {
+        let (admission, vitals) = (entry.admission.clone(), Arc::clone(&entry.vitals));
+        let mapping = entry.mapping.clone();
+        *entry = Arc::new(Entry { admission, vitals, mapping, compiled: OnceLock::new() });
     }
 }
 

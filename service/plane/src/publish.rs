@@ -1,6 +1,7 @@
 //! One PUBLISH: from a topic and bytes to readings in the journal.
 //!
-//! 1. The topic is looked up in the grants that the session was compiled.
+//! 1. The topic is looked up in the grants that the session was compiled, then among those of the devices
+//!    that it carries.
 //! 2. Intake reads the payload into a batch, as profile and grants allow; on a foreign topic as its
 //!    mapping says.
 //! 3. The batch is offered to the journal; its ticket is what the acknowledgement waits for.
@@ -14,7 +15,7 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_policy::Channel;
+use hedgerow_policy::{Channel, GrantDenial, Standing};
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
@@ -100,7 +101,11 @@ impl Plane {
         now: Timestamp,
     ) -> Result<Published, Refusal> {
         let compiled = entry.compiled(self.readings());
-        let channel = compiled.grants.publish(message.topic)?;
+        let channel = match compiled.grants.publish(message.topic) {
+            Ok(channel) => channel,
+            Err(GrantDenial::NotYours) => return self.publish_carried(entry, message, now),
+            Err(denial) => return Err(denial.into()),
+        };
         entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
         let admission = &entry.admission;
         let intake = Intake {
@@ -146,6 +151,19 @@ impl Plane {
         })
     }
 
+    /// A message that is of a device which this one carries, if it does and both are trusted.
+    fn publish_carried(
+        &self,
+        carrier: &Arc<Entry>,
+        message: Message<'_>,
+        now: Timestamp,
+    ) -> Result<Published, Refusal> {
+        let carried = self.directory().carried(carrier, message.topic);
+        let carried = carried.ok_or(GrantDenial::NotYours)?;
+        may_carry(carrier)?;
+        self.publish_device(&carried, message, now)
+    }
+
     #[cold]
     fn carry(&self, entry: &Entry, batch: &Batch, is_alone: bool) {
         let admission = &entry.admission;
@@ -172,6 +190,14 @@ impl Plane {
             Who::LoopbackTester => Known::Nobody,
         };
         self.denials.note(session.identity(), known, word, topic);
+    }
+}
+
+/// A device carries others while it is trusted in full itself.
+pub(crate) fn may_carry(carrier: &Entry) -> Result<(), GrantDenial> {
+    match carrier.admission.standing {
+        Standing::Full => Ok(()),
+        narrower => Err(GrantDenial::Standing(narrower)),
     }
 }
 

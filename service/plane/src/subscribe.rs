@@ -3,10 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use hedgerow_base::{DeviceKey, Fault, Timestamp};
+use hedgerow_policy::GrantDenial;
 
 use crate::{
     Admitted, Plane, Refusal,
     connect::{UNKNOWN, Who},
+    directory::Entry,
+    publish::may_carry,
 };
 
 const OUTSIDE: Refusal =
@@ -35,8 +38,10 @@ impl Plane {
     pub fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
         let judged = match &session.0 {
             Who::Device { entry, .. } => {
-                let compiled = entry.compiled(self.readings());
-                compiled.grants.subscribe(filter).map_err(Refusal::from)
+                let own = entry.compiled(self.readings()).grants.subscribe(filter);
+                let grant =
+                    |carried: &Entry| carried.compiled(self.readings()).grants.subscribe(filter);
+                self.or_carried(entry, filter, own, grant).map_err(Refusal::from)
             }
             Who::Application(program) => Self::subscribe_application(&program.token, filter),
             Who::LoopbackTester if may_test(filter) => Ok(()),
@@ -63,7 +68,11 @@ impl Plane {
         let topic = format!("things/{}/actions/{action}", device.id);
         let grants = &entry.compiled(self.readings()).grants;
         grants.receive(&topic)?;
-        if entry.vitals.sessions.load(Ordering::Relaxed) == 0 {
+        let connected = self.directory().connected_as(&entry);
+        if entry.admission.carrier.is_some() {
+            may_carry(&connected)?;
+        }
+        if connected.vitals.sessions.load(Ordering::Relaxed) == 0 {
             return Err(AWAY);
         }
         let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -88,13 +97,35 @@ impl Plane {
         }
     }
 
+    /// What a device may do with a topic: by its own grants, or those of a device that it carries.
+    fn or_carried(
+        &self,
+        entry: &Entry,
+        topic: &str,
+        own: Result<(), GrantDenial>,
+        grant: impl Fn(&Entry) -> Result<(), GrantDenial>,
+    ) -> Result<(), GrantDenial> {
+        match own {
+            Err(GrantDenial::NotYours) => {
+                let carried =
+                    self.directory().carried(entry, topic).ok_or(GrantDenial::NotYours)?;
+                may_carry(entry)?;
+                grant(&carried)
+            }
+            own => own,
+        }
+    }
+
     /// Whether this session may be handed a message on `topic` now. Cheap; asked for each delivery.
     #[must_use]
     #[inline]
     pub fn may_receive(&self, session: &Admitted, topic: &str) -> bool {
         match &session.0 {
             Who::Device { entry, .. } => {
-                entry.compiled(self.readings()).grants.receive(topic).is_ok()
+                let own = entry.compiled(self.readings()).grants.receive(topic);
+                let grant =
+                    |carried: &Entry| carried.compiled(self.readings()).grants.receive(topic);
+                self.or_carried(entry, topic, own, grant).is_ok()
             }
             Who::Application(program) => self.may_application_receive(&program.token, topic),
             Who::LoopbackTester => self.is_for_testers(topic),

@@ -109,16 +109,16 @@ fn two_devices_are_never_given_the_same_topic() {
     refused(&plug("plug1"), 409, "/plug1/");
     assert_eq!(claim(&plug("plug2")).0, 201);
     refused(&plug("plug2"), 409, "open claim code");
-    refused(&plug("a/b"), 400, "no slash");
-    refused(&plug("+"), 400, "no +");
-    refused(&plug(&"x".repeat(129)), 400, "1 to 128 bytes");
+    refused(&plug("a/b"), 422, "no slash");
+    refused(&plug("+"), 422, "no +");
+    refused(&plug(&"x".repeat(129)), 422, "1 to 128 bytes");
     assert_eq!(claim(&plug(&"x".repeat(128))).0, 201);
     refused(
         &json!({"name": "x", "profile": "tasmota-plug", "names": {"colour": "red"}}),
-        400,
+        422,
         "no variable colour",
     );
-    refused(&json!({"name": "x", "names": {"topic": "t"}}), 400, "maps no foreign topics");
+    refused(&json!({"name": "x", "names": {"topic": "t"}}), 422, "maps no foreign topics");
     // Two without names are told apart by their ids.
     let body = json!({"name": "x", "profile": "tasmota-plug"});
     let mut nameless = TestDevice::enrolled_with(&hub, &body);
@@ -146,4 +146,79 @@ fn names_and_what_they_allow_outlive_the_hub() {
     assert_eq!(say(&mut device, "zigbee2mqtt/hall/climate", climate), 0);
     let found = values(&hub, &device);
     assert_eq!((&found["temperature"], &found["humidity"]), (&json!(27.34), &json!(44.72)));
+}
+
+#[test]
+fn a_bridge_carries_the_sensors_that_it_was_given_and_no_others() {
+    let hub = RunningHub::start(&[]);
+    let claim = json!({"name": "bridge", "profile": "zigbee2mqtt-bridge"});
+    let mut bridge = TestDevice::enrolled_with(&hub, &claim);
+    assert_eq!(bridge.connect("mqttjs_1", true).unwrap().0, 0);
+    let climate = "{\n  \"temperature\": 27.34,\n  \"humidity\": 44.72\n}";
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/bridge/state", "{\"state\":\"online\"}"), 0);
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/hall", climate), 0x87, "nobody's sensor");
+    let carried = |name: &str| json!({"name": name, "profile": "zigbee2mqtt-sensor", "names": {"name": name}, "carrier": bridge.id()});
+    let made = hub.post("/api/v1/devices", &carried("hall"));
+    let id = made["id"].as_str().unwrap().to_owned();
+    assert_eq!((&made["standing"], &made["because"]), (&json!("full"), &json!("carried")));
+    assert_eq!(made["carrier"], json!(bridge.id()));
+    let (status, answer) = hub.ask("POST", "/api/v1/devices", &carried("hall"));
+    assert_eq!(status, 409, "{answer}");
+    let over = json!({"name": "x", "profile": "zigbee2mqtt-sensor", "names": {"name": "y"}, "carrier": id});
+    assert_eq!(hub.ask("POST", "/api/v1/devices", &over).0, 409, "carried devices carry none");
+    let plain = json!({"name": "x", "profile": "linux-host", "carrier": bridge.id()});
+    assert_eq!(hub.ask("POST", "/api/v1/devices", &plain).0, 409, "it has no topics");
+    let lost = json!({"name": "x", "profile": "zigbee2mqtt-sensor", "carrier": "00000000000000000000000000"});
+    assert_eq!(hub.ask("POST", "/api/v1/devices", &lost).0, 404);
+    let attic = [
+        "device",
+        "carry",
+        "--by",
+        bridge.id(),
+        "--name",
+        "Attic",
+        "--profile",
+        "zigbee2mqtt-sensor",
+        "--set",
+        "name=attic",
+    ];
+    assert_eq!(hub.command(&attic).0, 0);
+
+    let mut other = TestDevice::enrolled_with(&hub, &plug("plug1"));
+    assert_eq!(other.connect("c", true).unwrap().0, 0);
+    assert_eq!(say(&mut other, "zigbee2mqtt/hall", climate), 0x87, "not its carrier");
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/hall", climate), 0);
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/attic", climate), 0);
+    let own = format!("things/{id}/properties/temperature");
+    assert_eq!(say(&mut bridge, &own, "1"), 0x87, "mapped topics and nothing more");
+    assert_eq!(say(&mut bridge, "tele/plug1/SENSOR", SENSOR), 0x87);
+    let found = hub.get(&format!("/api/v1/devices/{id}/values")).to_string();
+    assert!(found.contains("27.34") && found.contains("44.72"), "{found}");
+    assert_eq!(hub.get(&format!("/api/v1/devices/{id}"))["connected"], json!(true));
+
+    // Each end of it can be ended.
+    let word = |id: &str, verb: &str| {
+        hub.post(&format!("/api/v1/devices/{id}/{verb}"), &json!({"reason": "tried"}))
+    };
+    word(&id, "quarantine");
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/hall", climate), 0x87, "it is in quarantine");
+    word(&id, "release");
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/hall", climate), 0);
+    word(&id, "revoke");
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/hall", climate), 0x87, "it was revoked");
+    assert_eq!(say(&mut bridge, "zigbee2mqtt/attic", climate), 0, "another goes on");
+    word(bridge.id(), "quarantine");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(
+        say(&mut bridge, "zigbee2mqtt/attic", climate),
+        0x87,
+        "its carrier is in quarantine"
+    );
+    word(bridge.id(), "revoke");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(
+        bridge
+            .publish("zigbee2mqtt/attic", climate.as_bytes())
+            .is_none_or(|_| { !matches!(bridge.hear(PATIENCE), Answer::Acknowledged(_, 0)) })
+    );
 }

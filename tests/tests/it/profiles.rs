@@ -10,7 +10,7 @@ const SOON: Duration = Duration::from_secs(1);
 const NOT_AUTHORISED: u8 = 0x87;
 /// What the hub takes in profiles, the built-in ones included, how many those are, and bytes of one.
 const PROFILES: usize = 100;
-const BUILT_IN: usize = 6;
+const BUILT_IN: usize = 7;
 const BYTES: usize = 256 * 1024;
 
 fn model(version: &str, properties: &Value) -> Value {

@@ -13,13 +13,14 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 46] = [
+const OPERATIONS: [(&str, &str, bool); 47] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/metrics", true),
     ("GET", "/things", true),
     ("GET", "/things/{id}", true),
     ("GET", "/things/{id}/properties/{name}", true),
     ("GET", "/api/v1/devices", true),
+    ("POST", "/api/v1/devices", false),
     ("GET", "/api/v1/devices/{id}", true),
     ("PATCH", "/api/v1/devices/{id}", false),
     ("POST", "/api/v1/devices/{id}/quarantine", false),
@@ -65,6 +66,9 @@ const OPERATIONS: [(&str, &str, bool); 46] = [
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/api/v1/claims") => json!({"name": "x"}),
+        ("POST", "/api/v1/devices") => {
+            json!({"name": "x", "profile": "tasmota-plug", "carrier": "00000000000000000000000000"})
+        }
         ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
         ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),

@@ -63,6 +63,23 @@ pub(crate) enum Device {
         #[arg(long, default_value_t = 86_400)]
         expires_in: u32,
     },
+    /// Take in a device that another device's connection carries, such as a sensor behind a bridge
+    ///
+    /// Example: hedgerow device carry --by ID --name Hall --profile zigbee2mqtt-sensor --set name=hall/climate
+    Carry {
+        /// The id of the device whose connection carries it
+        #[arg(long = "by", value_name = "ID")]
+        carrier: String,
+        /// What the device is called
+        #[arg(long)]
+        name: String,
+        /// The profile that it is held to
+        #[arg(long)]
+        profile: String,
+        /// A variable of its foreign topics, as the profile names it
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+        names: Vec<(String, String)>,
+    },
     /// Ask a connected device to do something that its profile declares
     ///
     /// Example: hedgerow device ask ID identify
@@ -128,6 +145,16 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
                 "name": name, "profile": profile, "names": names, "expires_in": expires_in,
             });
             claimed(&hub.post("/claims", &body)?, json)?;
+        }
+        Device::Carry { carrier, name, profile, names } => {
+            let names: BTreeMap<_, _> = names.into_iter().collect();
+            let body =
+                json!({"name": name, "profile": profile, "names": names, "carrier": carrier});
+            let device = hub.post("/devices", &body)?;
+            match json {
+                true => show::json(&device),
+                false => out!("{} is {}", show::text(&device, "name"), show::text(&device, "id")),
+            }
         }
         Device::Ask { id, action, input } => {
             let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));

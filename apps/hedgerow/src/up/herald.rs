@@ -42,6 +42,7 @@ impl Messenger {
             profile,
             overlay,
             names: device.names.clone(),
+            carrier: device.carrier,
         })
     }
 

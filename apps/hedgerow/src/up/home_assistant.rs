@@ -213,6 +213,7 @@ mod tests {
             because: None,
             profile: "tasmota-plug".into(),
             names: Names::default(),
+            carrier: None,
             group: None,
             labels: vec![],
             key_storage: KeyStorage::Unknown,

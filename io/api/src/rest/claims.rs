@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use hedgerow_base::Fault;
 use hedgerow_control::{Failure, NewClaim};
 use hedgerow_identity::Claim;
 use hedgerow_model::mapping::Names;
@@ -82,6 +83,14 @@ pub(crate) struct ClaimList {
     next: Option<String>,
 }
 
+/// Names that a profile does not have, or can't be in a topic, are well-formed JSON: no schema says all of that.
+pub(crate) fn misnamed(failure: Failure) -> Refused {
+    match failure.fault {
+        Fault::Invalid => Refused::from(failure).with_status(StatusCode::UNPROCESSABLE_ENTITY),
+        _ => failure.into(),
+    }
+}
+
 pub(crate) fn names(names: &Names) -> BTreeMap<String, String> {
     names.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
@@ -112,9 +121,9 @@ pub(crate) async fn create(
     let profile = request.profile.unwrap_or_else(|| "linux-host".into());
     let names = request.names.iter().map(|(name, value)| (&**name, &**value));
     people.control.may_claim(&who.ctx).await?;
-    let names = Names::new(names).map_err(Failure::from)?;
+    let names = Names::new(names).map_err(Failure::from).map_err(misnamed)?;
     let new = NewClaim { name: request.name, profile, names, life_ms };
-    let made = people.control.claim(&who.ctx, new).await?;
+    let made = people.control.claim(&who.ctx, new).await.map_err(misnamed)?;
     let body = ClaimMade {
         claim: view(&made.claim),
         code: made.code.to_string(),

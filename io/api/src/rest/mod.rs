@@ -53,7 +53,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/health", get(health::health))
         .route("/status", get(health::status))
         .route("/openapi.json", get(crate::open_api::document))
-        .route("/devices", get(devices::list))
+        .route("/devices", get(devices::list).post(devices::carry))
         .nest("/devices/{id}", device)
         .route("/profiles", get(profiles::list))
         .nest("/profiles/{name}", profile)

@@ -304,8 +304,8 @@ async fn add_claim(
 async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Result<(), Failure> {
     let statement = sqlx::query(
         "INSERT INTO devices (tenant, id, incarnation, name, state, standing, because, profile,
-                              names, grouping, key_storage, created, revision, id_text, search)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              names, carrier, grouping, key_storage, created, revision, id_text, search)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     let statement = keyed(statement, &device.key)
         .bind(device.name.as_str())
@@ -314,6 +314,7 @@ async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Resul
         .bind(device.because.map(Fact::word))
         .bind(device.profile.as_str())
         .bind(device.names.to_string())
+        .bind(device.carrier.map(|id| id.as_bytes().to_vec()))
         .bind(device.group.as_deref())
         .bind(device.key_storage.word())
         .bind(device.created.as_ms())

@@ -64,6 +64,7 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         because: because.and_then(Fact::parse),
         profile: get(row, "profile")?,
         names: names(row)?,
+        carrier: carrier(row)?,
         group: get(row, "grouping")?,
         labels: labels.map(read_labels).unwrap_or_default(),
         key_storage: KeyStorage::parse(get(row, "key_storage")?),
@@ -73,6 +74,12 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         is_connected: get(row, "connected")?,
         revision: get(row, "revision")?,
     })
+}
+
+fn carrier(row: &SqliteRow) -> Result<Option<DeviceId>, Failure> {
+    let id: Option<Vec<u8>> = get(row, "carrier")?;
+    let id = id.map(|id| id.try_into().map_err(|_| damaged("a device's carrier"))).transpose()?;
+    Ok(id.map(DeviceId::from_bytes))
 }
 
 fn names(row: &SqliteRow) -> Result<Names, Failure> {

@@ -65,6 +65,7 @@ fn device(n: u8, name: &str) -> Device {
         because: Some(Fact::Certified),
         profile: "linux-host".into(),
         names: Names::default(),
+        carrier: None,
         group: None,
         labels: vec![Label::new("room", "Kitchen").unwrap()],
         key_storage: KeyStorage::Unknown,
@@ -409,7 +410,8 @@ async fn the_names_of_claims_and_devices_are_kept_and_found() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory).await;
     let names = Names::new([("topic", "plug1"), ("base", "a/b=c")]).unwrap();
-    let device = Device { names: names.clone(), ..device(1, "lamp") };
+    let carrier = Some(DeviceId::from_bytes([9; 16]));
+    let device = Device { names: names.clone(), carrier, ..device(1, "lamp") };
     let claimed = Claim { names: names.clone(), ..claim(2) };
     let withdrawn = Change::WithdrawClaim { secret_hash: [3; 32] };
     let changes = vec![
@@ -419,7 +421,8 @@ async fn the_names_of_claims_and_devices_are_kept_and_found() {
         withdrawn,
     ];
     store.commit(commit(changes)).await.unwrap();
-    assert_eq!(store.device(TENANT, device.key.id).await.unwrap().unwrap().names, names);
+    let kept = store.device(TENANT, device.key.id).await.unwrap().unwrap();
+    assert_eq!((kept.names, kept.carrier), (names, carrier));
     assert_eq!(store.claim([2; 32]).await.unwrap().unwrap().1, claimed);
     let who = |now| {
         let store = &store;

@@ -5,7 +5,7 @@ use std::{format, string::String, string::ToString, vec, vec::Vec};
 use super::*;
 use crate::{
     ESPHOME_SENSOR_SWITCH, Profile, SHELLY_PLUS_1PM, SPARKPLUG_B_NODE, TASMOTA_PLUG,
-    ZIGBEE2MQTT_SENSOR,
+    ZIGBEE2MQTT_BRIDGE, ZIGBEE2MQTT_SENSOR,
     limits::{
         BODY_BYTES_MAX, FOREIGN_TOPICS_MAX, FORMS_MAX, PACK_BYTES_MAX, TIMES_MAX,
         VARIABLE_LEVELS_MAX, WORDS_MAX,
@@ -190,6 +190,21 @@ fn a_zigbee_sensor_is_understood() {
     assert_eq!(sensor.hear(topic, whole).unwrap(), heard, "null says nothing");
     let availability = format!("{topic}/availability");
     assert_eq!(sensor.hear(&availability, "{\"state\":\"offline\"}").unwrap(), ["online=false"]);
+}
+
+#[test]
+fn zigbee2mqtt_itself_is_understood() {
+    let mut bridge = Bench::new(ZIGBEE2MQTT_BRIDGE, &[]);
+    // zigbee2mqtt.io, "MQTT Topics and Messages": bridge/state, bridge/event, bridge/request/permit_join.
+    let state = "zigbee2mqtt/bridge/state";
+    assert_eq!(bridge.hear(state, "{\"state\":\"offline\"}").unwrap(), ["online=false"]);
+    let joined = r#"{"type":"device_joined","data":{"friendly_name":"0x90fd9ffffe6494fc","ieee_address":"0x90fd9ffffe6494fc"}}"#;
+    let heard = bridge.hear("zigbee2mqtt/bridge/event", joined).unwrap();
+    assert_eq!(heard, [format!("happened={joined}")]);
+    assert!(bridge.hear("zigbee2mqtt/bridge/logging", "anything").unwrap().is_empty());
+    let request = "zigbee2mqtt/bridge/request/permit_join".to_string();
+    assert_eq!(bridge.told("permitJoin", "{}"), (request, r#"{"value":true,"time":240}"#.into()));
+    assert_eq!(bridge.mapping.filters().collect::<Vec<_>>(), ["zigbee2mqtt/#"]);
 }
 
 /// Protocol Buffers by hand, so that the reader is not tested by a writer of its own.

@@ -36,6 +36,9 @@ pub const ESPHOME_SENSOR_SWITCH: &str =
 /// The Thing Model of a Zigbee sensor behind Zigbee2MQTT.
 pub const ZIGBEE2MQTT_SENSOR: &str = include_str!("../../profiles/zigbee2mqtt-sensor.tm.json");
 
+/// The Thing Model of Zigbee2MQTT itself.
+pub const ZIGBEE2MQTT_BRIDGE: &str = include_str!("../../profiles/zigbee2mqtt-bridge.tm.json");
+
 /// The Thing Model of a Sparkplug B edge node.
 pub const SPARKPLUG_B_NODE: &str = include_str!("../../profiles/sparkplug-b-node.tm.json");
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_model::{LINUX_HOST, Profile, TASMOTA_PLUG, Value, mapping::Names};
-use hedgerow_plane::{Admitted, DeviceAdmission, Message, Outcome, Published, Watched};
+use hedgerow_plane::{Admitted, DeviceAdmission, Message, Outcome, Published, Verdict, Watched};
 use hedgerow_policy::{Overlay, Scopes, Standing, Witness};
 use hedgerow_telemetry::DeviceKey;
 
-use crate::house::{DEVICE, House, NOW, OTHER, admission, house, peer_as};
+use crate::house::{CERTIFICATE, DEVICE, House, NOW, OTHER, admission, house, peer_as};
 
 const SENSOR: &str = r#"{"Time":"2022-01-11T21:57:38","ENERGY":{"Power":5,"Voltage":233}}"#;
 
@@ -105,13 +105,13 @@ fn a_topic_belongs_to_one_device_until_that_is_gone() {
     let (house, _) = with_plug();
     let directory = house.plane.directory();
     directory.apply(plug(OTHER, "plug1", Standing::Full));
-    let other = house.plane.admit(peer_as(TenantId::FIRST, OTHER, crate::house::CERTIFICATE), NOW);
+    let other = house.plane.admit(peer_as(TenantId::FIRST, OTHER, CERTIFICATE), NOW);
     let other = other.unwrap();
     assert_eq!(refused(publish(&house, &other, "tele/plug1/SENSOR", SENSOR)), "not-yours");
     assert!(house.plane.subscribe(&other, "cmnd/plug1/#").is_err());
     directory.apply(plug(DEVICE, "plug1", Standing::Cut));
     directory.apply(plug(OTHER, "plug1", Standing::Full));
-    let other = house.plane.admit(peer_as(TenantId::FIRST, OTHER, crate::house::CERTIFICATE), NOW);
+    let other = house.plane.admit(peer_as(TenantId::FIRST, OTHER, CERTIFICATE), NOW);
     let other = other.unwrap();
     assert!(publish(&house, &other, "tele/plug1/SENSOR", SENSOR).route, "the first was cut off");
     directory.remove(TenantId::FIRST, OTHER);
@@ -173,4 +173,49 @@ fn a_tester_is_nobody_to_devices() {
         assert_eq!(refused(publish(&house, &tester, topic, "ON")), "outside", "{topic}");
     }
     assert!(publish(&house, &tester, "tele/plug2/SENSOR", "1").route);
+}
+
+#[test]
+fn a_carrier_speaks_and_hears_for_what_it_carries_while_both_are_trusted() {
+    let (house, other) = with_plug();
+    let carrier = DeviceId::from_bytes([9; 16]);
+    let directory = house.plane.directory();
+    directory.apply(admission(carrier, Standing::Full));
+    let mut session =
+        house.plane.admit(peer_as(TenantId::FIRST, carrier, CERTIFICATE), NOW).unwrap();
+    assert!(!house.plane.judges_deliveries(&session));
+    let carried = |standing| DeviceAdmission {
+        carrier: Some(carrier),
+        certificates: vec![],
+        ..plug(OTHER, "plug2", standing)
+    };
+    directory.apply(carried(Standing::Full));
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed, "so it is judged anew");
+    assert!(publish(&house, &session, "tele/plug2/SENSOR", SENSOR).route);
+    assert_eq!(refused(publish(&house, &session, "tele/plug1/SENSOR", SENSOR)), "not-yours");
+    assert_eq!(refused(publish(&house, &other, "tele/plug2/SENSOR", SENSOR)), "not-yours");
+    assert!(house.plane.subscribe(&session, "cmnd/plug2/POWER").is_ok());
+    assert!(house.plane.subscribe(&other, "cmnd/plug2/POWER").is_err());
+    assert!(house.plane.may_receive(&session, "cmnd/plug2/POWER"));
+    assert!(!house.plane.may_receive(&session, "cmnd/plug1/POWER"));
+    let key = carried(Standing::Full).key();
+    let ask = || house.plane.ask(key, "toggle", b"{}", NOW);
+    assert_eq!(ask().unwrap_err().word, "away");
+    house.plane.connected(&session, "c", NOW);
+    assert_eq!(&*ask().unwrap().topic, "cmnd/plug2/POWER");
+    assert_eq!(directory.presence(TenantId::FIRST, OTHER).unwrap().sessions, 1);
+    directory.apply(carried(Standing::Remediate));
+    assert_eq!(refused(publish(&house, &session, "tele/plug2/SENSOR", SENSOR)), "standing");
+    assert!(!house.plane.may_receive(&session, "cmnd/plug2/POWER"));
+    directory.apply(carried(Standing::Full));
+    directory.apply(admission(carrier, Standing::Restricted));
+    house.plane.rejudge(&mut session, NOW);
+    assert_eq!(refused(publish(&house, &session, "tele/plug2/SENSOR", SENSOR)), "standing");
+    assert_eq!(ask().unwrap_err().word, "standing");
+    directory.apply(admission(carrier, Standing::Full));
+    house.plane.rejudge(&mut session, NOW);
+    assert!(publish(&house, &session, "tele/plug2/SENSOR", SENSOR).route);
+    directory.remove(TenantId::FIRST, OTHER);
+    assert_eq!(house.plane.rejudge(&mut session, NOW), Verdict::Narrowed);
+    assert_eq!(refused(publish(&house, &session, "tele/plug2/SENSOR", SENSOR)), "not-yours");
 }

@@ -88,6 +88,7 @@ pub(crate) fn admission(device: DeviceId, standing: Standing) -> DeviceAdmission
         profile: Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap()),
         overlay: Arc::new(Overlay::default()),
         names: Names::default(),
+        carrier: None,
     }
 }
 
