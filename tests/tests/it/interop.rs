@@ -68,6 +68,10 @@ fn a_tasmota_plug_is_read_and_switched_in_its_own_words() {
     assert_eq!(status, 400, "{answer}");
     assert!(answer["detail"].as_str().unwrap().contains("needs an input"), "{answer}");
 
+    let thing = hub.get(&format!("/things/{}", device.id()));
+    assert_eq!(thing["actions"]["switch"]["input"], json!({"type": "boolean"}));
+    assert_eq!(thing["actions"]["toggle"].get("input"), None);
+
     let overlay = json!({"withheld": ["toggle"]});
     assert_eq!(hub.change("PUT", "/api/v1/profiles/tasmota-plug/overlay", 0, &overlay).0, 200);
     assert_eq!(hub.ask("POST", &toggle, &json!({})).0, 403);
