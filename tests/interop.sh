@@ -12,7 +12,7 @@ blocks() { sed -n '/^```sh$/,/^```$/p' "$top/docs/guide/$1" | grep -v '^```'; }
 
 # Whoever still listens ends with the test, before the hub does.
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT
-start_hub --home-assistant
+start_hub --home-assistant --mqtts-weak 127.0.0.1:0
 MQTT_HOST=localhost
 made=$(hedgerow device claim --name "Kitchen plug" --profile tasmota-plug --set topic=plug1 --json)
 HUB=$DEVICES PASSWORD=$(field "$made" password) FINGERPRINT=$(field "$made" hub)
@@ -81,6 +81,21 @@ until_in assistant "things/$ID/properties/power 7"
 publish -t "things/$ID/properties/power" -m 8
 until_in assistant "things/$ID/properties/power 8"
 [ "$(grep -c "^things/$ID/properties/power 8" assistant)" = 1 ] || fails "what the device said itself was said twice: $(cat assistant)"
+holds
+# A plug that can do no better than TLS 1.2 and a password, on its own topics.
+made=$(hedgerow device admit-weak --name "Old plug" --profile tasmota-plug --set topic=plug3 --json)
+OLD=$(field "$made" username) OLD_PASSWORD=$(field "$made" password) DOOR=$(field "$made" mqtts)
+weakly() {
+  mosquitto_pub -h localhost -p "${DOOR##*:}" --cafile root.pem --tls-version tlsv1.2 -u "$OLD" -P "$OLD_PASSWORD" -V 311 -q 1 "$@"
+}
+weakly -t tele/plug3/SENSOR -m '{"ENERGY":{"Power":9}}'
+until_in all 'tele/plug3/SENSOR {"ENERGY":{"Power":9}}'
+until_in all "things/$OLD/properties/power 9"
+weakly -t tele/plug1/SENSOR -m '{"ENERGY":{"Power":10}}' || true
+hedgerow device show "$OLD" >shown
+grep -q 'power  *9' shown || fails "the weak device has no power: $(cat shown)"
+if grep -q 'SENSOR {"ENERGY":{"Power":10}}' all; then fails "a weak device spoke for another"; fi
+if hedgerow device admit-weak --name "Twin" --profile tasmota-plug --set topic=plug3 >/dev/null; then fails "a topic was given twice"; fi
 holds
 # What is withheld, and what is gone, is taken back.
 hedgerow profile narrow tasmota-plug --without voltage

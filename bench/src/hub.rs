@@ -37,6 +37,10 @@ pub(crate) struct Device {
     pub(crate) identity: Identity,
 }
 
+/// The hub's configuration: no rates for one client or source.
+const UNLIMITED: &str = "[limits]\npublishes-per-second = 0\npublish-bytes-per-second = 0\n\
+                         connects-per-second = 0\nconnects-per-source-per-second = 0\n";
+
 impl Hub {
     /// Starts it in an empty directory, with plain MQTT where `insecure` says.
     pub(crate) fn start(insecure: Option<SocketAddr>) -> Result<Self, Box<dyn Error>> {
@@ -45,6 +49,8 @@ impl Hub {
         let directory = env::temp_dir().join(format!("hedgerow-bench-hub-{}", mqtts.port()));
         fs::create_dir_all(&directory)?;
         let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+        // One generator sends what thousands of clients would; peers have no such limits set either.
+        fs::write(directory.join("hedgerow.toml"), UNLIMITED)?;
         let any = "127.0.0.1:0".to_owned();
         let mut arguments = vec!["--data".to_owned(), path("data"), "up".into()];
         let options = [
@@ -53,6 +59,7 @@ impl Hub {
             ("--devices", devices.to_string()),
             ("--mqtts", mqtts.to_string()),
             ("--local", any),
+            ("--config", path("hedgerow.toml")),
         ];
         let insecure = insecure.map(|address| ("--insecure-mqtt", address.to_string()));
         for (name, value) in options.into_iter().chain(insecure) {

@@ -3,8 +3,8 @@
 
 use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{
-    DeliveryOptions, Event, Kept, Later, Packet, Publish, QoS, ReasonCode, Server, Settings, Split,
-    split,
+    DeliveryOptions, Event, Kept, Later, Packet, Publish, QoS, QueueBounds, QueuePolicy,
+    ReasonCode, Server, Settings, Split, split, topic::TopicLimits,
 };
 
 const SETTINGS: Settings = Settings {
@@ -15,9 +15,15 @@ const SETTINGS: Settings = Settings {
     keep_alive_s_max: 100,
     session_expiry_s_max: 1000,
     connect_ms_max: 1000,
-    queue_messages_max: 8,
-    queue_bytes_max: 1024,
+    topics: TopicLimits::WIDEST,
+    queue: QueueBounds {
+        messages_max: 8,
+        bytes_max: 1024,
+        age_ms_max: 50_000,
+        policy: QueuePolicy::DropOldest,
+    },
     subscriptions_max: 4,
+    server_reference: None,
 };
 
 pub(super) fn run(bytes: &[u8]) {
@@ -77,8 +83,8 @@ pub(super) fn run(bytes: &[u8]) {
             Event::Closed(_) => break,
         }
         let session = server.session();
-        assert!(session.queued() <= SETTINGS.queue_messages_max);
-        assert!(session.queued_bytes() <= SETTINGS.queue_bytes_max);
+        assert!(session.queued() <= SETTINGS.queue.messages_max);
+        assert!(session.queued_bytes() <= SETTINGS.queue.bytes_max);
         assert!(session.subscription_count() <= SETTINGS.subscriptions_max);
         assert!(server.unacknowledged() <= usize::from(SETTINGS.receive_maximum));
     }

@@ -29,6 +29,11 @@ pub(crate) enum Command {
     ///
     /// Example: hedgerow up --with-agent
     Up(Up),
+    /// The configuration file: what holds, and whether it is understood
+    ///
+    /// Example: hedgerow config show > hedgerow.toml
+    #[command(subcommand)]
+    Config(ConfigCommand),
     #[command(flatten)]
     Ask(Ask),
     /// Look whether all is well with the hub of the data directory, running or not
@@ -55,6 +60,27 @@ pub(crate) enum Command {
     ThisDevice(ThisDevice),
 }
 
+/// What to do with the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what holds, as a file with every limit and what it bounds
+    ///
+    /// Example: hedgerow config show > hedgerow.toml
+    Show {
+        /// The file [default: hedgerow.toml in the data directory]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Say whether the file is understood
+    ///
+    /// Example: hedgerow config check hedgerow.toml
+    Check {
+        /// The file [default: hedgerow.toml in the data directory]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
 /// How the hub starts.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Up {
@@ -63,6 +89,13 @@ pub(crate) struct Up {
     pub(crate) with_agent: bool,
     #[command(flatten)]
     pub(crate) addresses: Addresses,
+    /// A file with addresses and limits; see `hedgerow config show` [default: hedgerow.toml in the data
+    /// directory]
+    #[arg(long, value_name = "FILE", env = "HEDGEROW_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// A Unix socket with MQTT for programs on this machine, which sign in with a token
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mqtt_socket: Option<PathBuf>,
     /// Another name or address by which devices and people reach this hub; may be repeated
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) names: Vec<String>,
@@ -75,6 +108,10 @@ pub(crate) struct Up {
     /// Tell Home Assistant of all devices: its MQTT discovery, retained below homeassistant/
     #[arg(long)]
     pub(crate) home_assistant: bool,
+    /// WEAK: a door for devices that can do no better than TLS 1.2 and a password, and that were taken in
+    /// with `hedgerow device admit-weak`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mqtts_weak: Option<SocketAddr>,
     /// INSECURE, for tests and measurements: plain MQTT without sign-in, on loopback only
     #[arg(long, value_name = "ADDR")]
     pub(crate) insecure_mqtt: Option<SocketAddr>,

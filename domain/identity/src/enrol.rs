@@ -196,6 +196,27 @@ fn check_request(request: &Request, device: DeviceId, channel: Channel<'_>) -> R
     }
 }
 
+/// A program's certificate, for as long as its token works.
+#[must_use]
+pub fn application(
+    token: i64,
+    request: &Request,
+    serial: Serial,
+    now: Timestamp,
+    until: Timestamp,
+) -> CertificatePlan {
+    CertificatePlan {
+        serial,
+        subject: format!("application {token}"),
+        names: vec![Name::Uri(name::application_uri(token))],
+        key: request.key().to_vec(),
+        not_before: now.plus_ms(-BACKDATE_MS),
+        not_after: until,
+        usage: Usage::Device,
+        issuer: Issuer::Issuing,
+    }
+}
+
 fn plan(device: DeviceId, request: &Request, serial: Serial, now: Timestamp) -> CertificatePlan {
     CertificatePlan {
         serial,

@@ -37,7 +37,7 @@ pub enum Usage {
     IssuingCa,
     /// The hub's TLS servers: serverAuth.
     Server,
-    /// A device: clientAuth.
+    /// A device or a program: clientAuth.
     Device,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hedgerow_model::mapping::{Mapping, Place};
+use hedgerow_model::mapping::{Mapping, Place, Route};
 
 use crate::{GrantDenial, Standing};
 
@@ -28,17 +28,19 @@ impl Foreign {
     pub(crate) fn new(
         mapping: Arc<Mapping>,
         standing: Result<(), GrantDenial>,
+        is_weak: bool,
         judge: impl Fn(Place) -> Result<(), GrantDenial>,
     ) -> Self {
-        let heard = |parts: Vec<Result<(), GrantDenial>>| {
+        let heard = |is_pack: bool, parts: Vec<Result<(), GrantDenial>>| {
             let first = parts.iter().find_map(|part| part.err());
             let takes = parts.iter().any(Result::is_ok) || parts.is_empty();
-            let denial = standing.err().or(if takes { None } else { first });
+            let weak = (is_weak && is_pack).then_some(GrantDenial::Weak);
+            let denial = standing.err().or(weak).or(if takes { None } else { first });
             Heard { denial, is_whole: denial.is_none() && first.is_none() }
         };
         let routes = mapping.plan().routes().iter();
-        let parts = routes.map(|route| route.targets().iter().map(|part| judge(part.place)));
-        let routes = parts.map(|parts| heard(parts.collect())).collect();
+        let parts = |route: &Route| route.targets().iter().map(|one| judge(one.place)).collect();
+        let routes = routes.map(|route| heard(route.is_pack(), parts(route))).collect();
         Self { mapping, routes }
     }
 

@@ -53,6 +53,8 @@ pub enum GrantDenial {
     Withheld,
     /// The standing of the device does not allow it now.
     Standing(Standing),
+    /// A device that signs in with a password is not trusted so far.
+    Weak,
 }
 
 impl GrantDenial {
@@ -64,6 +66,7 @@ impl GrantDenial {
             Self::Undeclared => "undeclared",
             Self::Withheld => "withheld",
             Self::Standing(_) => "standing",
+            Self::Weak => "weak",
         }
     }
 
@@ -84,6 +87,9 @@ impl GrantDenial {
             }
             Self::Standing(Standing::Full | Standing::Cut) => {
                 "the device is cut off; ask the owner"
+            }
+            Self::Weak => {
+                "a device with a password may use its properties, events and actions only; enrol it"
             }
         }
     }
@@ -113,15 +119,21 @@ impl std::error::Error for GrantDenial {}
 /// | remediate | reported state, results of remediation | [`REMEDIATION_ACTIONS`], desired state |
 /// | cut | nothing | nothing |
 ///
+/// A device that signs in with a password ([`Grants::weak`]) has of these only its declared properties, one
+/// at a time, its events and its actions: no packs, no states, no [`REMEDIATION_ACTIONS`], so that who
+/// learns the password can neither flood the history in one message nor pose as updated.
+///
 /// What the owner withholds is taken away in every standing. A check allocates nothing and takes the
 /// same time for ten properties as for a thousand.
 ///
 /// Foreign topics are those of [`Grants::with_mapping`] alone: one is open when any part of its payloads
-/// is, in the standings full and restricted; a command is received like the action that it carries.
+/// is, in the standings full and restricted; a command is received like the action that it carries. Of a
+/// weak device those of Sparkplug B are closed: they are packs.
 #[derive(Clone, Debug)]
 pub struct Grants {
     device: [u8; 26],
     standing: Standing,
+    is_weak: bool,
     properties: Names,
     events: Names,
     actions: Names,
@@ -152,6 +164,7 @@ impl Grants {
         Self {
             device: device.text(),
             standing,
+            is_weak: false,
             properties: Names::compile(properties),
             events: Names::compile(events),
             actions: Names::compile(actions),
@@ -166,7 +179,7 @@ impl Grants {
             Place::Property(at) => self.may_publish_property(usize::from(at)),
             Place::Event(at) => self.may_publish_event(usize::from(at)),
         };
-        let foreign = Some(Foreign::new(mapping, self.with_telemetry(), judge));
+        let foreign = Some(Foreign::new(mapping, self.with_telemetry(), self.is_weak, judge));
         Self { foreign, ..self }
     }
 
@@ -187,6 +200,13 @@ impl Grants {
     #[must_use]
     pub fn is_wide(&self) -> bool {
         self.foreign.as_ref().is_some_and(Foreign::is_wide)
+    }
+
+    /// The narrower grants of a device that signs in with a password; to be asked for before
+    /// [`Grants::with_mapping`].
+    #[must_use]
+    pub fn weak(self) -> Self {
+        Self { is_weak: true, ..self }
     }
 
     /// The standing that the grants were compiled for.
@@ -215,6 +235,7 @@ impl Grants {
             return self.judge(&self.events, name).map(Channel::Event);
         }
         match rest {
+            "telemetry" | "reported" if self.is_weak => Err(GrantDenial::Weak),
             "telemetry" => self.with_telemetry().map(|()| Channel::Telemetry),
             "reported" => Ok(Channel::Reported),
             _ => {
@@ -258,6 +279,7 @@ impl Grants {
         let rest = self.own(filter)?;
         self.not_cut()?;
         match rest {
+            "desired" if self.is_weak => Err(GrantDenial::Weak),
             "desired" | "actions/#" | "actions/+" => Ok(()),
             _ => {
                 let name = rest.strip_prefix("actions/").ok_or(GrantDenial::Undeclared)?;
@@ -285,7 +307,7 @@ impl Grants {
         let rest = self.own(topic)?;
         self.not_cut()?;
         if rest == "desired" {
-            return Ok(());
+            return if self.is_weak { Err(GrantDenial::Weak) } else { Ok(()) };
         }
         self.action(rest.strip_prefix("actions/").ok_or(GrantDenial::Undeclared)?).map(drop)
     }
@@ -346,6 +368,9 @@ impl Grants {
     /// The platform's own actions come first: no profile can redefine them and no owner withhold them.
     fn action(&self, name: &str) -> Result<Channel, GrantDenial> {
         if let Some(at) = REMEDIATION_ACTIONS.iter().position(|known| *known == name) {
+            if self.is_weak {
+                return Err(GrantDenial::Weak);
+            }
             return Ok(Channel::RemediationResult(u8::try_from(at).unwrap_or(u8::MAX)));
         }
         self.judge(&self.actions, name).map(Channel::ActionResult)
@@ -457,6 +482,26 @@ mod tests {
         assert_eq!(grants.publish(&own("reported")), Ok(Channel::Reported));
         assert_eq!(grants.publish(&own("events/identified")), Ok(Channel::Event(1)));
         assert_eq!(grants.publish(&own("actions/identify/result")), Ok(Channel::ActionResult(0)));
+    }
+
+    #[test]
+    fn a_device_with_a_password_has_its_declared_names_and_nothing_of_the_platform() {
+        let grants = grants(Standing::Full).weak();
+        for rest in ["properties/cpuPercent", "events/identified", "actions/identify/result"] {
+            assert!(grants.publish(&own(rest)).is_ok(), "{rest}");
+        }
+        assert!(grants.subscribe(&own("actions/#")).is_ok());
+        assert!(grants.receive(&own("actions/identify")).is_ok());
+        for rest in ["telemetry", "reported", "actions/update/result", "actions/wipe/result"] {
+            assert_eq!(grants.publish(&own(rest)), Err(GrantDenial::Weak), "{rest}");
+        }
+        for rest in ["desired", "actions/update", "actions/attest", "actions/wipe"] {
+            assert_eq!(grants.receive(&own(rest)), Err(GrantDenial::Weak), "{rest}");
+            assert_eq!(grants.subscribe(&own(rest)), Err(GrantDenial::Weak), "{rest}");
+        }
+        let quarantined = super::tests::grants(Standing::Remediate).weak();
+        assert!(quarantined.publish(&own("properties/cpuPercent")).is_err());
+        assert_eq!(quarantined.publish(&own("reported")), Err(GrantDenial::Weak));
     }
 
     #[test]

@@ -18,7 +18,10 @@ mod topic_grants;
 mod widening;
 
 pub use grants::{Channel, GrantDenial, Grants, Overlay, REMEDIATION_ACTIONS};
-pub use peer::{Application, CertificateId, DirectDevice, Peer, PersonId, Role, Scopes, Witness};
+pub use peer::{
+    Application, CertificateId, DirectDevice, PasswordId, Peer, PersonId, Role, Scopes, WeakDevice,
+    Witness,
+};
 pub use permit::{Action, Actor, Denial, Permit, authorise};
 pub use standing::{Fact, Judgement, Standing, judge};
 pub use topic_grants::{TopicGrant, TopicGrantError, TopicGrants, Verb};

@@ -12,6 +12,16 @@ impl fmt::Debug for CertificateId {
     }
 }
 
+/// Which password was shown: SHA-256 over it. It has 128 random bits, so nobody finds it by guessing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PasswordId(pub [u8; 32]);
+
+impl fmt::Debug for PasswordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordId(..)")
+    }
+}
+
 /// A person with an account at this hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PersonId(pub i64);
@@ -101,6 +111,17 @@ pub struct DirectDevice {
     pub certificate: CertificateId,
 }
 
+/// A device that can do no better than a password of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WeakDevice {
+    /// Whose device.
+    pub tenant: TenantId,
+    /// The id that it gave as its user name.
+    pub device: DeviceId,
+    /// Which password proved it.
+    pub password: PasswordId,
+}
+
 /// A program with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Application {
@@ -119,6 +140,7 @@ pub struct Peer(Proven);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Proven {
     Device(DirectDevice),
+    WeakDevice(WeakDevice),
     Application(Application),
     Person { tenant: TenantId, person: PersonId, role: Role },
     LoopbackTester,
@@ -142,6 +164,12 @@ impl Witness {
     #[must_use]
     pub const fn device(self, device: DirectDevice) -> Peer {
         Peer(Proven::Device(device))
+    }
+
+    /// A device that showed its password.
+    #[must_use]
+    pub const fn weak_device(self, device: WeakDevice) -> Peer {
+        Peer(Proven::WeakDevice(device))
     }
 
     /// A program that showed a valid token.
@@ -169,6 +197,31 @@ impl Peer {
     pub const fn device(&self) -> Option<&DirectDevice> {
         match &self.0 {
             Proven::Device(device) => Some(device),
+            Proven::WeakDevice(_)
+            | Proven::Application(_)
+            | Proven::Person { .. }
+            | Proven::LoopbackTester => None,
+        }
+    }
+
+    /// The device, when the peer is one that showed a password.
+    #[must_use]
+    pub const fn weak_device(&self) -> Option<&WeakDevice> {
+        match &self.0 {
+            Proven::WeakDevice(device) => Some(device),
+            Proven::Device(_)
+            | Proven::Application(_)
+            | Proven::Person { .. }
+            | Proven::LoopbackTester => None,
+        }
+    }
+
+    /// Which device the peer is, whatever it showed.
+    #[must_use]
+    pub const fn device_id(&self) -> Option<(TenantId, DeviceId)> {
+        match &self.0 {
+            Proven::Device(device) => Some((device.tenant, device.device)),
+            Proven::WeakDevice(device) => Some((device.tenant, device.device)),
             Proven::Application(_) | Proven::Person { .. } | Proven::LoopbackTester => None,
         }
     }
@@ -184,6 +237,7 @@ impl Peer {
     pub const fn tenant(&self) -> Option<TenantId> {
         match &self.0 {
             Proven::Device(device) => Some(device.tenant),
+            Proven::WeakDevice(device) => Some(device.tenant),
             Proven::Application(application) => Some(application.tenant),
             Proven::Person { tenant, .. } => Some(*tenant),
             Proven::LoopbackTester => None,
@@ -195,7 +249,10 @@ impl Peer {
     pub const fn person(&self) -> Option<(PersonId, Role)> {
         match &self.0 {
             Proven::Person { person, role, .. } => Some((*person, *role)),
-            Proven::Device(_) | Proven::Application(_) | Proven::LoopbackTester => None,
+            Proven::Device(_)
+            | Proven::WeakDevice(_)
+            | Proven::Application(_)
+            | Proven::LoopbackTester => None,
         }
     }
 
@@ -204,7 +261,10 @@ impl Peer {
     pub const fn application(&self) -> Option<&Application> {
         match &self.0 {
             Proven::Application(application) => Some(application),
-            Proven::Device(_) | Proven::Person { .. } | Proven::LoopbackTester => None,
+            Proven::Device(_)
+            | Proven::WeakDevice(_)
+            | Proven::Person { .. }
+            | Proven::LoopbackTester => None,
         }
     }
 }

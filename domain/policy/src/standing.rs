@@ -50,6 +50,8 @@ pub enum Fact {
     Certified,
     /// Another device's connection carries it; it has no certificate of its own.
     Carried,
+    /// It can do no better than a password, and its owner took it in all the same.
+    Password,
     /// Its certificate was revoked.
     CertificateRevoked,
     /// A person put it in quarantine.
@@ -67,6 +69,7 @@ impl Fact {
         match self {
             Self::Certified => "certified",
             Self::Carried => "carried",
+            Self::Password => "password",
             Self::CertificateRevoked => "certificate-revoked",
             Self::Quarantined => "quarantined",
             Self::Retired => "retired",
@@ -80,6 +83,7 @@ impl Fact {
         [
             Self::Certified,
             Self::Carried,
+            Self::Password,
             Self::CertificateRevoked,
             Self::Quarantined,
             Self::Retired,
@@ -92,7 +96,8 @@ impl Fact {
     /// The most that a device may have while this fact holds.
     const fn ceiling(self) -> Standing {
         match self {
-            Self::Certified | Self::Carried => Standing::Full,
+            // What a password may not have is left out of its grants in every standing.
+            Self::Certified | Self::Carried | Self::Password => Standing::Full,
             Self::BehavesOddly => Standing::Restricted,
             Self::Quarantined => Standing::Remediate,
             Self::CertificateRevoked | Self::Retired => Standing::Cut,
@@ -110,13 +115,14 @@ pub struct Judgement {
 }
 
 /// Judges a device by what is known of it: the strictest fact decides, and without a certificate of
-/// ours, or a device that carries it, there is nothing.
+/// ours, a device that carries it, or its owner's word that a password does, there is nothing.
 #[must_use]
 pub fn judge(facts: &[Fact]) -> Judgement {
-    let is_known = facts.contains(&Fact::Certified) || facts.contains(&Fact::Carried);
+    let proofs = [Fact::Certified, Fact::Carried, Fact::Password];
+    let has_proof = proofs.iter().any(|proof| facts.contains(proof));
     let strictest = facts.iter().copied().max_by_key(|fact| fact.ceiling());
     match strictest {
-        Some(fact) if fact.ceiling() == Standing::Cut || is_known => {
+        Some(fact) if fact.ceiling() == Standing::Cut || has_proof => {
             Judgement { standing: fact.ceiling(), because: Some(fact) }
         }
         Some(_) | None => Judgement { standing: Standing::Cut, because: None },

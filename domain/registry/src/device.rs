@@ -1,6 +1,6 @@
 use hedgerow_base::{DeviceId, DeviceKey, Timestamp};
 use hedgerow_model::mapping::Names;
-use hedgerow_policy::{CertificateId, Fact, Standing};
+use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
 
 use crate::{Label, State};
 
@@ -77,6 +77,8 @@ pub struct Device {
     pub key_storage: KeyStorage,
     /// Its newest certificate.
     pub certificate: Option<Certificate>,
+    /// The password that it signs in with, if it can do no better.
+    pub password: Option<PasswordId>,
     /// When it enrolled.
     pub created: Timestamp,
     /// When it was last heard.

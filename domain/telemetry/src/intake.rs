@@ -110,7 +110,7 @@ impl From<GrantDenial> for Reason {
         match denial {
             GrantDenial::NotYours | GrantDenial::Undeclared => Self::Undeclared,
             GrantDenial::Withheld => Self::Withheld,
-            GrantDenial::Standing(_) => Self::Standing,
+            GrantDenial::Standing(_) | GrantDenial::Weak => Self::Standing,
         }
     }
 }

@@ -21,7 +21,7 @@ mod serve;
 mod websocket;
 
 pub use door::Transport;
-pub use meters::Meters;
+pub use meters::{Limit, Meters};
 pub use pages::Passkeys;
 pub use people::{Bounds, Doorstep, People};
 pub use revocation::RevocationList;

@@ -7,6 +7,23 @@ use std::{
 
 use hedgerow_base::Timestamp;
 use hedgerow_control::ports::Counts;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A limit of the hub.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Limit {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// What it bounds.
+    pub what: &'static str,
+    /// The most that there may be; of a rate, 0 means that there is no limit.
+    pub max: u64,
+    /// What there is now, where that is known.
+    pub now: Option<u64>,
+    /// How often it was reached since the hub started, where that can be said.
+    pub reached: Option<u64>,
+}
 
 /// What is counted outside of this room, at one moment; whoever wires the hub gathers it.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +84,8 @@ pub struct Meters {
     pub database_bytes: Vec<(&'static str, u64)>,
     /// Bytes that are free, and all bytes, of the file system with the data directory.
     pub disk_bytes: Option<(u64, u64)>,
+    /// Every limit of the configuration.
+    pub limits: Vec<Limit>,
     /// When the hub's certificates end.
     pub certificates: Vec<(&'static str, Timestamp)>,
 }
@@ -89,6 +108,7 @@ pub(crate) fn exposition(
         "reason",
         refusals,
     );
+    page.limits(meters);
     page.readings(meters);
     page.disk(meters);
     page.0
@@ -253,6 +273,19 @@ impl Page {
         }
     }
 
+    fn limits(&mut self, meters: &Meters) {
+        self.labelled(
+            ("hedgerow_limit", "gauge", "Limits of the configuration."),
+            "limit",
+            meters.limits.iter().map(|limit| (limit.name, limit.max)),
+        );
+        self.labelled(
+            ("hedgerow_limit_reached_total", "counter", "How often a limit was reached."),
+            "limit",
+            meters.limits.iter().filter_map(|limit| Some((limit.name, limit.reached?))),
+        );
+    }
+
     fn readings(&mut self, meters: &Meters) {
         for (family, value) in [
             (
@@ -339,6 +372,13 @@ mod tests {
             disk_bytes: Some((1, 2)),
             certificates: vec![("server", Timestamp::from_secs(7))],
             readings_stored: 12,
+            limits: vec![Limit {
+                name: "subscriptions",
+                what: "subscriptions of one session",
+                max: 128,
+                now: None,
+                reached: Some(7),
+            }],
             ..Meters::default()
         }
     }
@@ -369,6 +409,8 @@ mod tests {
         assert!(samples >= seen.len() && seen.len() > 20, "{samples} {}", seen.len());
         for line in [
             "hedgerow_refusals_total{reason=\"undeclared\"} 5",
+            "hedgerow_limit{limit=\"subscriptions\"} 128",
+            "hedgerow_limit_reached_total{limit=\"subscriptions\"} 7",
             "hedgerow_readings_stored_total 12",
             "hedgerow_certificate_not_after_timestamp_seconds{certificate=\"server\"} 7",
             "hedgerow_mqtt_connection_ends_total{reason=\"closed\"} 3",

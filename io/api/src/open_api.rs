@@ -11,7 +11,7 @@ use utoipa::{
 
 use crate::rest::{
     actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
-    standing, things, tokens,
+    standing, things, tokens, weak,
 };
 
 #[derive(OpenApi)]
@@ -23,9 +23,9 @@ use crate::rest::{
         license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
     ),
     paths(
-        health::health, health::status, health::metrics,
+        health::health, health::status, health::limits, health::metrics,
         devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
-        standing::quarantine, standing::release, standing::retire, standing::revoke, actions::invoke,
+        standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         claims::create, claims::list, claims::withdraw,
         profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,

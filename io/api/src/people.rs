@@ -82,6 +82,8 @@ pub struct People {
     pub devices_url: String,
     /// Where they publish: `host:8883`.
     pub mqtts: String,
+    /// Where devices with a password publish, if there is such a door.
+    pub mqtts_weak: Option<String>,
     /// DNS names by which people reach the hub: where passkeys can be made.
     pub hosts: Vec<String>,
     /// Passkeys that are being made or used.

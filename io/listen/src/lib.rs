@@ -5,7 +5,7 @@
 //! only maker of proven [`Peer`](hedgerow_policy::Peer)s: it takes connections with limits at the door,
 //! verifies client certificates and says whose they are, and checks the secrets of programs' tokens.
 //!
-//! TLS is rustls with aws-lc-rs, 1.3 only, X25519MLKEM768 first. Revocation is not judged here: a revoked
+//! TLS is rustls with aws-lc-rs, 1.3 only but for the door of weak devices, X25519MLKEM768 first. Revocation is not judged here: a revoked
 //! certificate of ours passes TLS, so that it can be refused with a reason.
 
 #[cfg(feature = "server")]
@@ -14,14 +14,22 @@ pub mod client;
 mod identity;
 pub mod limits;
 #[cfg(feature = "server")]
+mod proxy;
+#[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "server")]
+mod sources;
 mod spki;
 #[cfg(feature = "server")]
 mod stream;
 
 #[cfg(feature = "server")]
-pub use caller::{Caller, NotSignedIn, SignIn, Unproven};
+pub use caller::{Caller, NotSignedIn, Proved, Shown, SignIn, Unproven};
 pub use identity::{HandshakeKey, Identity};
+#[cfg(feature = "server")]
+pub use proxy::{Network, NotANetwork, client_address};
+#[cfg(feature = "server")]
+pub use sources::{SourceLimits, Sources, Visit};
 pub use spki::certificate_key;
 #[cfg(feature = "server")]
 pub use stream::TlsStream;

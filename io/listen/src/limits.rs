@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hedgerow_base::Rate;
+
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// Handshakes at the same time; the rest wait in the kernel's queue.
@@ -29,3 +31,14 @@ pub const SIGN_IN_WAIT_MS_MAX: i64 = 8_000;
 pub const FAILED_SIGN_INS_KEEP_MS: i64 = 10 * 60_000;
 /// Sources of wrong secrets that are remembered.
 pub const SIGN_IN_SOURCES_MAX: usize = 4096;
+/// Wrong secrets from one source after which it may not sign in at all for [`FAILED_SIGN_INS_KEEP_MS`]:
+/// a person who mistypes stays below, a program that guesses does not.
+pub const FAILED_SIGN_INS_MAX: u32 = 100;
+/// Connections that one source may hold: behind one address there can be a factory.
+pub const SOURCE_CONNECTIONS_MAX: u32 = 25_000;
+/// New connections of one source: all of a factory's after a power cut, and a third of a core at most.
+pub const SOURCE_CONNECTS: Rate = Rate { per_second: 1_000, burst: 20_000 };
+/// Sources that are told apart: more than there are connections.
+pub const SOURCES_MAX: usize = 131_072;
+/// Bytes of a PROXY header, with what the proxy says besides addresses.
+pub const PROXY_HEADER_BYTES_MAX: usize = 1_024;

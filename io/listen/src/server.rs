@@ -15,7 +15,7 @@ use hedgerow_onboarding::{
 };
 use hedgerow_policy::{CertificateId, DirectDevice, Peer, Witness};
 use rustls::{
-    CommonState, RootCertStore, ServerConfig, ServerConnection,
+    CommonState, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
     pki_types::CertificateDer,
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
@@ -30,7 +30,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::{
-    Identity,
+    Identity, SignIn,
     limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     provider,
 };
@@ -92,9 +92,28 @@ pub fn config(
     clients: ClientCertificates,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
+    config_of(&[&rustls::version::TLS13], slot, clients, alpn)
+}
+
+/// As [`config`], for devices that can do no better than TLS 1.2 and have no certificate: suites with
+/// forward secrecy and authenticated encryption only.
+///
+/// # Errors
+/// Never in practice: the versions are known to the provider.
+pub fn config_for_weak_devices(slot: Arc<Slot>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    config_of(&versions, slot, ClientCertificates::Never, &[b"mqtt"])
+}
+
+fn config_of(
+    versions: &[&'static SupportedProtocolVersion],
+    slot: Arc<Slot>,
+    clients: ClientCertificates,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, rustls::Error> {
     let provider = provider();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])?;
+        .with_protocol_versions(versions)?;
     let (anchors, is_required) = match clients {
         ClientCertificates::Never => (Vec::new(), false),
         ClientCertificates::Welcome(anchors) => (anchors, false),
@@ -128,18 +147,31 @@ pub fn certificate_id(der: &[u8]) -> CertificateId {
 }
 
 /// The device that a verified client certificate names. Certificates of ours without a device's name
-/// (there are none for clients) prove nobody.
+/// prove nobody here.
 #[must_use]
 pub fn peer(tls: &CommonState, tenant: TenantId) -> Option<Peer> {
     let leaf = tls.peer_certificates()?.first()?;
-    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    let names = certificate.subject_alternative_name().ok()??.value;
-    let device = names.general_names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => name::parse_device_uri(uri),
-        _ => None,
-    })?;
+    let device = uris(leaf, name::parse_device_uri)?;
     let certificate = certificate_id(leaf);
     Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+}
+
+/// The program that a verified client certificate names, while its token works.
+#[must_use]
+pub fn program(tls: &CommonState, sign_in: &SignIn, now: Timestamp) -> Option<Peer> {
+    let leaf = tls.peer_certificates()?.first()?;
+    uris(leaf, |uri| name::is_application_uri(uri).then_some(()))?;
+    sign_in.certified(certificate_id(leaf), now)
+}
+
+/// The first of a certificate's URIs that `read` understands.
+fn uris<T>(leaf: &[u8], read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let names = certificate.subject_alternative_name().ok()??.value;
+    names.general_names.iter().find_map(|name| match name {
+        GeneralName::URI(uri) => read(uri),
+        _ => None,
+    })
 }
 
 /// The load generator behind a plain listener on this address; `None` when it is not loopback.

@@ -20,6 +20,12 @@ pub(crate) struct KeptOut {
 }
 
 impl KeptOut {
+    /// Another server is to be used.
+    pub(crate) const fn sent_on(code: ReasonCode, now: Timestamp) -> Self {
+        let reason = Cow::Borrowed("this hub sends its clients to another server");
+        Self { code, fault: Fault::Unavailable, why: "sent-on", reason, at: now }
+    }
+
     /// What the gate said.
     pub(crate) fn refused(refusal: Refusal, now: Timestamp) -> Self {
         let Refusal { fault, reason, .. } = refusal;
@@ -44,9 +50,16 @@ pub(crate) fn prove(
         let (code, why) = (ReasonCode::NOT_AUTHORIZED, "no-sign-in");
         return Err(KeptOut { code, fault, why, reason, at: now });
     };
-    unproven.sign_in(secret, wall).map_err(|not| {
-        let reason = "the password is no token of this hub, or one that was removed or has expired";
-        let (code, why) = (ReasonCode::BAD_USER_NAME_OR_PASSWORD, "wrong-token");
+    unproven.sign_in(connect.username.unwrap_or_default(), secret, wall).map_err(|not| {
+        let (code, why, reason) = if not.is_banned {
+            let reason =
+                "too many wrong passwords came from this address; try again in ten minutes";
+            (ReasonCode::BANNED, "banned", reason)
+        } else {
+            let reason =
+                "the password is no token of this hub or device, or one that was taken away";
+            (ReasonCode::BAD_USER_NAME_OR_PASSWORD, "wrong-token", reason)
+        };
         KeptOut { code, fault, why, reason: reason.into(), at: now.plus_ms(not.wait_ms) }
     })
 }

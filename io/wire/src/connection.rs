@@ -13,8 +13,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hedgerow_base::{Fault, Timestamp};
-use hedgerow_listen::Caller;
+use hedgerow_base::{Fault, Spent, Timestamp};
+use hedgerow_listen::{Caller, Visit};
 use hedgerow_mqtt::{
     Connect, Event, Frame, Later, Publish, QoS, ReasonCode, Server, Split, Subscribe,
     SubscriptionOptions, Unsubscribe, Version, split, topic,
@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     admission::{KeptOut, prove},
-    counters::Place,
+    counters::{Place, Places},
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
     keeping::Receipt,
@@ -48,7 +48,11 @@ pub(crate) struct Connection<G: Gate, S> {
     phase: Phase,
     /// The stream takes no last words.
     is_broken: bool,
+    /// What the client has sent of what it may.
+    publishes: Spent,
+    publish_bytes: Spent,
     _place: Place,
+    _visit: Visit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +65,8 @@ enum Phase {
 }
 
 impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
-    pub(crate) fn new(
-        stream: S,
-        caller: Caller,
-        shard: Rc<Shard<G>>,
-        (place, half_open): (Place, Place),
-    ) -> Self {
+    pub(crate) fn new(stream: S, caller: Caller, shard: Rc<Shard<G>>, places: Places) -> Self {
+        let Places { place, half_open, visit } = places;
         let server = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
         let link = Link::new(shard.next_link_id(), server, Some(half_open));
         shard.arm(&link);
@@ -80,7 +80,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             memo: Weak::new(),
             phase: Phase::Open,
             is_broken: false,
+            publishes: Spent::default(),
+            publish_bytes: Spent::default(),
             _place: place,
+            _visit: visit,
         }
     }
 
@@ -92,6 +95,11 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let revision = self.shard.gate.revision();
         let mut guard = self.link.state.borrow_mut();
         let state = &mut *guard;
+        if let Some(until) = state.held_until {
+            // Its packets wait in the kernel: its silence is ours.
+            state.server.excuse(now);
+            state.held_until = (until > now).then_some(until);
+        }
         if let Some(closed) = state.server.expire(now, &mut state.out) {
             state.ended.get_or_insert(closed);
         }
@@ -179,7 +187,29 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 
     /// Acts on whole packets; gives what is left when one is not whole, or none is wanted.
-    fn act<'b>(&mut self, mut bytes: &'b [u8], now: Timestamp) -> &'b [u8] {
+    fn act<'b>(&mut self, bytes: &'b [u8], now: Timestamp) -> &'b [u8] {
+        let (mut messages, all) = (0, bytes.len());
+        let left = self.act_on(bytes, &mut messages, now);
+        self.charge(messages, all - left.len(), now);
+        left
+    }
+
+    /// What the client sent counts against what it may send; beyond that it is read more slowly.
+    fn charge(&mut self, messages: u32, bytes: usize, now: Timestamp) {
+        let settings = self.shard.settings();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let wait_ms = self
+            .publishes
+            .charge(messages, settings.publishes, now)
+            .max(self.publish_bytes.charge(bytes, settings.publish_bytes, now));
+        if wait_ms > 0 {
+            self.shard.counts.throttled.add(1);
+            self.link.state.borrow_mut().held_until = Some(now.plus_ms(wait_ms));
+            self.shard.arm(&self.link);
+        }
+    }
+
+    fn act_on<'b>(&mut self, mut bytes: &'b [u8], messages: &mut u32, now: Timestamp) -> &'b [u8] {
         while !bytes.is_empty() {
             let mut guard = self.link.state.borrow_mut();
             let state = &mut *guard;
@@ -203,8 +233,14 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             let event = state.server.receive(frame, now, &mut state.out);
             drop(guard);
             match event {
-                Event::Publish(message) => self.publish(Some(frame), &message, now),
-                Event::Aliased(aliased) => self.publish(None, &aliased.message(), now),
+                Event::Publish(message) => {
+                    *messages += 1;
+                    self.publish(Some(frame), &message, now);
+                }
+                Event::Aliased(aliased) => {
+                    *messages += 1;
+                    self.publish(None, &aliased.message(), now);
+                }
                 Event::Nothing | Event::Acknowledged => {}
                 event => self.other(event, now),
             }
@@ -299,7 +335,10 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             }
             Event::Subscribe(subscribe) => self.subscribe(&subscribe),
             Event::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
-            Event::Refused(_) => shard.counts.messages_refused.add(1),
+            Event::Refused(why) => {
+                shard.counts.messages_refused.add(1);
+                shard.common.ledger.refusal(why);
+            }
             Event::Repeated => shard.unsettled(link),
             Event::Released(packet) => {
                 self.tell_and_answer(Later::PubComp(packet), |session| SessionChange::Forget {
@@ -347,7 +386,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             }
             Ok(())
         };
-        server.subscribe(subscribe, judge, &mut answer);
+        if let Some(why) = server.subscribe(subscribe, judge, &mut answer) {
+            shard.common.ledger.refusal(why);
+        }
         drop((router, state));
         self.answer_kept(answer);
     }
@@ -432,6 +473,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let Some(caller) = self.caller.take() else { return Ok(()) };
         let wall = shard.clock.wall(now);
         let peer = prove(&caller, connect, (now, wall))?;
+        if let Some(code) = shard.settings().sends_on() {
+            return Err(KeptOut::sent_on(code, now));
+        }
         let revision = shard.gate.revision();
         let admitted = shard.gate.admit(peer, wall);
         let admitted = admitted.map_err(|refusal| KeptOut::refused(refusal, now))?;

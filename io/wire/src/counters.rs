@@ -6,6 +6,10 @@ use std::{
     },
 };
 
+use hedgerow_listen::Visit;
+
+use crate::retained::Retained;
+
 /// A number that one shard counts up and anyone may read.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -28,8 +32,10 @@ pub(crate) struct ShardCounts {
     pub(crate) messages_in: Count,
     pub(crate) messages_out: Count,
     pub(crate) messages_refused: Count,
+    pub(crate) throttled: Count,
     pub(crate) dropped_slow_reader: Count,
     pub(crate) dropped_queue_full: Count,
+    pub(crate) dropped_oldest: Count,
     pub(crate) dropped_too_large_or_expired: Count,
     pub(crate) dropped_not_allowed: Count,
     pub(crate) not_retained: Count,
@@ -51,10 +57,14 @@ pub struct Counters {
     pub messages_out: u64,
     /// Messages that the gate, or a limit, refused.
     pub messages_refused: u64,
+    /// Times that a client was read more slowly because it sent too much.
+    pub throttled: u64,
     /// QoS 0 messages not sent because the reader is too slow.
     pub dropped_slow_reader: u64,
     /// Messages of QoS 1 and 2 not kept because the session's queue is full.
     pub dropped_queue_full: u64,
+    /// Messages of QoS 1 and 2 that made room for later ones in a full queue.
+    pub dropped_oldest: u64,
     /// Messages too large for their client, or expired while they waited.
     pub dropped_too_large_or_expired: u64,
     /// Messages not delivered because the session's standing narrowed.
@@ -71,6 +81,8 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
+    /// Messages and subscriptions that a limit of the protocol turned away, by its word.
+    pub refusals: BTreeMap<&'static str, u64>,
     /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
 }
@@ -82,6 +94,7 @@ pub(crate) struct Ledger {
     pub(crate) half_open: AtomicUsize,
     pub(crate) shards: Box<[Arc<ShardCounts>]>,
     ends: Mutex<BTreeMap<&'static str, u64>>,
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Ledger {
@@ -91,12 +104,19 @@ impl Ledger {
             half_open: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Arc::default()).collect(),
             ends: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
     pub(crate) fn end(&self, why: &'static str) {
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         *ends.entry(why).or_default() += 1;
+    }
+
+    /// A limit turned a message or a subscription away, and the connection goes on.
+    pub(crate) fn refusal(&self, why: &'static str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(why).or_default() += 1;
     }
 
     /// Connections that have not been accepted yet.
@@ -112,8 +132,10 @@ impl Ledger {
             messages_in: sum(|s| &s.messages_in),
             messages_out: sum(|s| &s.messages_out),
             messages_refused: sum(|s| &s.messages_refused),
+            throttled: sum(|s| &s.throttled),
             dropped_slow_reader: sum(|s| &s.dropped_slow_reader),
             dropped_queue_full: sum(|s| &s.dropped_queue_full),
+            dropped_oldest: sum(|s| &s.dropped_oldest),
             dropped_too_large_or_expired: sum(|s| &s.dropped_too_large_or_expired),
             dropped_not_allowed: sum(|s| &s.dropped_not_allowed),
             not_retained: sum(|s| &s.not_retained),
@@ -122,6 +144,7 @@ impl Ledger {
             retained_bytes: 0,
             writes: sum(|s| &s.writes),
             reads: sum(|s| &s.reads),
+            refusals: self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -129,14 +152,26 @@ impl Ledger {
 
 /// Reads what the driver counts.
 #[derive(Clone, Debug)]
-pub struct Meter(pub(crate) Arc<Ledger>);
+pub struct Meter(pub(crate) Arc<Ledger>, pub(crate) Arc<Retained>);
 
 impl Meter {
     /// What was counted so far.
     #[must_use]
     pub fn read(&self) -> Counters {
-        self.0.read()
+        let (retained, retained_bytes) = self.1.size();
+        Counters { retained, retained_bytes, ..self.0.read() }
     }
+}
+
+/// What a connection takes up at the door; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// Among all connections.
+    pub(crate) place: Place,
+    /// Among those that have not been accepted yet.
+    pub(crate) half_open: Place,
+    /// Among those of its source.
+    pub(crate) visit: Visit,
 }
 
 /// One place among a limited number; given back when dropped.

@@ -25,8 +25,8 @@ pub(crate) enum Identity {
 
 impl Identity {
     fn of(peer: &Peer) -> Self {
-        if let Some(device) = peer.device() {
-            return Self::Device(device.tenant, device.device);
+        if let Some((tenant, device)) = peer.device_id() {
+            return Self::Device(tenant, device);
         }
         if let Some(application) = peer.application() {
             return Self::Application(application.tenant, application.token);
@@ -53,7 +53,6 @@ impl SessionKey {
 }
 
 impl SessionKey {
-    /// Whose it is, in bytes, for [`SessionKey::restored`]: a kind, the tenant, the identity.
     /// The token's record, when the session is a program's.
     pub(crate) fn program(&self) -> Option<(TenantId, i64)> {
         match self.identity {
@@ -62,6 +61,7 @@ impl SessionKey {
         }
     }
 
+    /// Whose it is, in bytes, for [`SessionKey::restored`]: a kind, the tenant, the identity.
     pub(crate) fn owner(&self) -> Arc<[u8]> {
         let (kind, tenant, rest): (u8, u32, &[u8]) = match &self.identity {
             Identity::Device(tenant, device) => (1, tenant.0, device.as_bytes()),

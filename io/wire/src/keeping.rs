@@ -248,6 +248,15 @@ impl<G: Gate> Shard<G> {
         }
     }
 
+    /// Counts what made room in a session's queue, and has it leave the disk.
+    pub(crate) fn displaced(&self, session: &mut Session) {
+        let displaced = session.take_displaced();
+        if displaced > 0 {
+            self.counts.dropped_oldest.add(displaced as u64);
+            self.tell_done(session);
+        }
+    }
+
     /// Has what a session finished leave the disk.
     pub(crate) fn tell_done(&self, session: &mut Session) {
         let Some(number) = session.kept_as() else { return };

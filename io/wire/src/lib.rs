@@ -52,6 +52,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hedgerow_base::Rate;
+use hedgerow_listen::{Network, SourceLimits, Sources};
+use hedgerow_mqtt::ReasonCode;
 use hedgerow_policy::Peer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
@@ -78,7 +81,7 @@ use router::Wanted;
 use shard::{Common, Shard};
 
 /// How the driver is set up; the defaults are the constants in [`limits`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Threads with connections of their own.
     pub shards: usize,
@@ -88,8 +91,25 @@ pub struct Settings {
     pub connections_max: usize,
     /// Connections that have not been accepted yet.
     pub half_open_max: usize,
+    /// New connections in all.
+    pub connects: Rate,
+    /// Connections of one source.
+    pub sources: SourceLimits,
+    /// Networks whose connections begin with a PROXY header.
+    pub proxies: Arc<[Network]>,
+    /// Messages from one client.
+    pub publishes: Rate,
+    /// Bytes from one client.
+    pub publish_bytes: Rate,
+    /// Whether clients are sent to the server in [`hedgerow_mqtt::Settings::server_reference`], if there is
+    /// one, for good.
+    pub has_moved: bool,
     /// Sessions whose client is away, a shard.
     pub away_sessions_max: usize,
+    /// Topics with a retained message.
+    pub retained_max: usize,
+    /// Bytes of retained messages.
+    pub retained_bytes_max: usize,
     /// Milliseconds for the handshake beneath MQTT.
     pub handshake_ms_max: u64,
     /// Milliseconds of silence at the door while more than half of its places are taken.
@@ -107,12 +127,28 @@ impl Default for Settings {
             mqtt: hedgerow_mqtt::Settings::default(),
             connections_max: limits::CONNECTIONS_MAX,
             half_open_max: limits::HALF_OPEN_MAX,
+            connects: limits::CONNECTS,
+            sources: SourceLimits::default(),
+            proxies: Arc::default(),
+            publishes: limits::PUBLISHES,
+            publish_bytes: limits::PUBLISH_BYTES,
+            has_moved: false,
             away_sessions_max: limits::AWAY_SESSIONS_MAX,
+            retained_max: limits::RETAINED_MESSAGES_MAX,
+            retained_bytes_max: limits::RETAINED_BYTES_MAX,
             handshake_ms_max: limits::HANDSHAKE_MS_MAX,
             crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
         }
+    }
+}
+
+impl Settings {
+    /// The reason for which nobody is let in, when clients are sent to another server.
+    pub(crate) fn sends_on(&self) -> Option<ReasonCode> {
+        self.mqtt.server_reference.as_ref()?;
+        Some(if self.has_moved { ReasonCode::SERVER_MOVED } else { ReasonCode::USE_ANOTHER_SERVER })
     }
 }
 
@@ -140,18 +176,21 @@ impl<G: Gate> Wire<G> {
         if !(1..=limits::SHARDS_MAX).contains(&settings.shards) {
             return Err(Error::Shards(settings.shards));
         }
+        let shards = settings.shards;
         let common = Arc::new(Common {
-            settings,
-            ledger: Arc::new(Ledger::new(settings.shards)),
+            ledger: Arc::new(Ledger::new(shards)),
+            sources: Sources::new(settings.sources),
+            connects: Mutex::default(),
             directory: Directory::default(),
             wanted: Wanted::default(),
-            retained: Retained::default(),
-            mailboxes: (0..settings.shards).map(|_| Mailbox::default()).collect(),
+            retained: Retained::new(settings.retained_max, settings.retained_bytes_max).into(),
+            mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             last_session: AtomicU64::new(0),
+            settings,
         });
         restore::all(&common, stored);
         let mut wire = Self { common, threads: Vec::new() };
-        for index in 0..settings.shards {
+        for index in 0..shards {
             let thread = wire.start_shard(index, gate.clone()).map_err(Error::Start)?;
             wire.threads.push(thread);
         }
@@ -226,14 +265,13 @@ impl<G: Gate> Wire<G> {
     /// Reads the counters from elsewhere; it does not keep the shards running.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        Meter(Arc::clone(&self.common.ledger))
+        Meter(Arc::clone(&self.common.ledger), Arc::clone(&self.common.retained))
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let (retained, retained_bytes) = self.common.retained.size();
-        Counters { retained, retained_bytes, ..self.common.ledger.read() }
+        self.meter().read()
     }
 
     /// Says goodbye to all clients, gives them a moment, and ends the threads.

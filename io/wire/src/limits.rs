@@ -1,5 +1,7 @@
 //! Limits of the driver; those of packets and sessions are in `hedgerow_mqtt::limits`.
 
+use hedgerow_base::Rate;
+
 /// Shards at most: a set of shards is a word of so many bits.
 pub const SHARDS_MAX: usize = 64;
 
@@ -8,6 +10,16 @@ pub const CONNECTIONS_MAX: usize = 100_000;
 
 /// Connections that have not finished their handshake or not sent their CONNECT.
 pub const HALF_OPEN_MAX: usize = 4_096;
+
+/// New connections in all: a storm after a power cut is admitted at this rate, the rest wait in the
+/// kernel's queue and are served in turn. A third of a core a thousand.
+pub const CONNECTS: Rate = Rate { per_second: 2_000, burst: 4_000 };
+
+/// Messages that one client may publish; whoever sends more is read more slowly, and nothing is lost.
+pub const PUBLISHES: Rate = Rate { per_second: 20_000, burst: 40_000 };
+
+/// Bytes that one client may send.
+pub const PUBLISH_BYTES: Rate = Rate { per_second: 16 << 20, burst: 32 << 20 };
 
 /// Connections that wait in the kernel to be accepted; the system's `net.core.somaxconn` can lower it.
 pub const BACKLOG: i32 = 4_096;

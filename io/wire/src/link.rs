@@ -44,6 +44,8 @@ pub(crate) struct State<G: Gate> {
     pub(crate) ended: Option<Closed>,
     /// When the client is to be told that it is not let in.
     pub(crate) late: Option<Timestamp>,
+    /// Until when nothing is read, because the client sent too much.
+    pub(crate) held_until: Option<Timestamp>,
     /// Since when the stream takes nothing of `out`, or since when it is being closed.
     pub(crate) blocked_since: Option<Timestamp>,
     pub(crate) away: Option<Box<Away>>,
@@ -112,6 +114,7 @@ impl<G: Gate> Link<G> {
             half_open,
             ended: None,
             late: None,
+            held_until: None,
             blocked_since: None,
             away: None,
             armed: None,
@@ -167,8 +170,8 @@ impl<G: Gate> Link<G> {
         let mqtt = &shard.settings().mqtt;
         let (kept_as, order) = match &mut state.away {
             Some(away) => {
-                let (messages, bytes) = (mqtt.queue_messages_max, mqtt.queue_bytes_max);
-                let order = away.session.enqueue(message, options, messages, bytes);
+                let order = away.session.enqueue(message, options, &mqtt.queue);
+                shard.displaced(&mut away.session);
                 (away.session.kept_as(), order)
             }
             None => {
@@ -176,6 +179,7 @@ impl<G: Gate> Link<G> {
                     Delivery::Kept(order) => Some(order),
                     Delivery::QueueFull => None,
                 };
+                shard.displaced(state.server.session_mut());
                 (state.server.session().kept_as(), order)
             }
         };
@@ -253,6 +257,7 @@ impl<G: Gate> State<G> {
     #[inline]
     pub(crate) fn wants_input(&self, out_bytes_max: usize) -> bool {
         self.ended.is_none()
+            && self.held_until.is_none()
             && self.out.len() - self.written <= out_bytes_max
             && self.server.wants_input()
     }
@@ -369,6 +374,12 @@ impl<G: Gate> State<G> {
         let patience = if self.ended.is_some() { limits::LINGER_MS_MAX } else { stall_ms };
         let blocked = self.blocked_since.map(|since| since.plus_ms(patience));
         let deadline = self.server.deadline().map(|deadline| deadline.at);
-        blocked.into_iter().chain(deadline).chain(away).chain(self.late).min()
+        blocked
+            .into_iter()
+            .chain(deadline)
+            .chain(away)
+            .chain(self.late)
+            .chain(self.held_until)
+            .min()
     }
 }

@@ -1,6 +1,6 @@
 use std::{
     future::Future,
-    net,
+    net::{self, IpAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hedgerow_listen::Caller;
+use hedgerow_listen::{Caller, client_address, server::now};
 use hedgerow_policy::Peer;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     connection::Connection,
-    counters::Place,
+    counters::{Place, Places},
     gate::Gate,
     limits::HALF_OPEN_PAUSE_MS,
     mail::Letter,
@@ -33,11 +33,13 @@ pub trait Door: Send + Sync + 'static {
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
-    /// Says who is there, once the first byte came: proven, or to sign in with CONNECT. An error is a word for the counters. The shard gives it
+    /// Says who is there, once the first byte came: proven, or to sign in with CONNECT. `from` is where
+    /// the client is, behind a proxy too. An error is a word for the counters. The shard gives it
     /// [`HANDSHAKE_MS_MAX`](crate::limits::HANDSHAKE_MS_MAX), and drops what it used when it is done.
     fn open(
         &self,
         tcp: TcpStream,
+        from: IpAddr,
     ) -> impl Future<Output = Result<(Self::Stream, Caller), &'static str>>;
 }
 
@@ -54,7 +56,7 @@ impl<G: Gate> Entrance<G> {
 
     /// Serves a stream with somebody at its end, in one of the shards. Beyond the limits of connections it
     /// is dropped and counted.
-    pub fn enter<S>(&self, stream: S, caller: Caller)
+    pub fn enter<S>(&self, stream: S, caller: Caller, from: IpAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -67,11 +69,18 @@ impl<G: Gate> Entrance<G> {
         else {
             return ledger.end("half-open-full");
         };
+        if self.common.take_turn(now()).is_err() {
+            return ledger.end("too-fast");
+        }
+        let visit = match self.common.sources.enter(from, now()) {
+            Ok(visit) => visit,
+            Err(why) => return ledger.end(why),
+        };
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mailboxes = &self.common.mailboxes;
         if let Some(mailbox) = mailboxes.get(turn % mailboxes.len().max(1)) {
             mailbox.post(Letter::Run(Box::new(move |shard| {
-                let places = (place, half_open);
+                let places = Places { place, half_open, visit };
                 spawn_local(Connection::new(stream, caller, Rc::clone(shard), places));
             })));
         }
@@ -84,11 +93,12 @@ pub(crate) struct Insecure(pub(crate) Peer);
 impl Door for Insecure {
     type Stream = TcpStream;
 
-    async fn open(&self, tcp: TcpStream) -> Result<(TcpStream, Caller), &'static str> {
-        match tcp.peer_addr() {
-            Ok(from) if from.ip().is_loopback() => Ok((tcp, Caller::Proven(self.0))),
-            Ok(_) | Err(_) => Err("not-loopback"),
-        }
+    async fn open(
+        &self,
+        tcp: TcpStream,
+        from: IpAddr,
+    ) -> Result<(TcpStream, Caller), &'static str> {
+        if from.is_loopback() { Ok((tcp, Caller::Proven(self.0))) } else { Err("not-loopback") }
     }
 }
 
@@ -100,22 +110,41 @@ pub(crate) async fn accept<G: Gate, D: Door>(
 ) {
     let mut turn = (0..shard.common.mailboxes.len()).cycle();
     loop {
-        let Ok((tcp, _)) = listener.accept().await else {
+        let Ok((tcp, from)) = listener.accept().await else {
             // Out of descriptors or memory: the connection waits in the backlog.
             shard.common.ledger.end("accept-failed");
             sleep(Duration::from_millis(50)).await;
             continue;
         };
+        turn_comes(&shard).await;
         let Some(places) = places(&shard).await else { continue };
         prepare(&tcp);
+        let arrival = Arrival { from: from.ip(), places };
         let door = Arc::clone(&door);
         match turn.next() {
             Some(other) if other != shard.index => {
                 let Ok(tcp) = tcp.into_std() else { continue };
-                hand_over(&shard, other, tcp, door, places);
+                hand_over(&shard, other, tcp, door, arrival);
             }
-            Some(_) | None => take_in(&shard, tcp, door, places),
+            Some(_) | None => take_in(&shard, tcp, door, arrival),
         }
+    }
+}
+
+/// A connection that was accepted, and the places that it has so far.
+struct Arrival {
+    from: IpAddr,
+    places: (Place, Place),
+}
+
+/// Waits until a new connection may come: meanwhile the others wait in the kernel's queue.
+async fn turn_comes<G: Gate>(shard: &Shard<G>) {
+    let mut has_waited = false;
+    while let Err(wait_ms) = shard.common.take_turn(shard.clock.even()) {
+        if !std::mem::replace(&mut has_waited, true) {
+            shard.common.ledger.end("connects-waited");
+        }
+        sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
     }
 }
 
@@ -154,32 +183,36 @@ fn hand_over<G: Gate, D: Door>(
     to: usize,
     tcp: net::TcpStream,
     door: Arc<D>,
-    places: (Place, Place),
+    arrival: Arrival,
 ) {
     let Some(mailbox) = shard.common.mailboxes.get(to) else { return };
     mailbox.post(Letter::Run(Box::new(move |shard| {
         if let Ok(tcp) = TcpStream::from_std(tcp) {
-            take_in(shard, tcp, door, places);
+            take_in(shard, tcp, door, arrival);
         }
     })));
 }
 
 fn take_in<G: Gate, D: Door>(
     shard: &Rc<Shard<G>>,
-    tcp: TcpStream,
+    mut tcp: TcpStream,
     door: Arc<D>,
-    places: (Place, Place),
+    Arrival { from, places: (place, half_open) }: Arrival,
 ) {
     let shard = Rc::clone(shard);
     spawn_local(async move {
         let patience = Duration::from_millis(shard.settings().handshake_ms_max);
         let entering = async {
             speaks(&shard, &tcp).await?;
-            door.open(tcp).await
+            let from = client_address(&mut tcp, from, &shard.settings().proxies).await?;
+            let visit = shard.common.sources.enter(from, shard.clock.even())?;
+            let (stream, caller) = door.open(tcp, from).await?;
+            Ok((stream, caller, visit))
         };
         match timeout(patience, entering).await {
             // A task of its own: an open connection does not carry the room of its handshake.
-            Ok(Ok((stream, caller))) => {
+            Ok(Ok((stream, caller, visit))) => {
+                let places = Places { place, half_open, visit };
                 spawn_local(Connection::new(stream, caller, shard, places));
             }
             Ok(Err(why)) => shard.common.ledger.end(why),

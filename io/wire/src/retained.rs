@@ -10,14 +10,16 @@ use std::{
 use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{Kept, Publish, QoS, topic};
 
-use crate::limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MAX};
+use crate::limits::RETAINED_SCAN_MAX;
 
 /// The last message of each topic that was published with the retain flag (MQTT 5.0, section 3.3.1.3).
 ///
 /// All shards share it; it is written for a retained message and read for a subscription, never for an
 /// ordinary message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Retained {
+    messages_max: usize,
+    bytes_max: usize,
     topics: RwLock<Topics>,
     messages: AtomicUsize,
     bytes: AtomicUsize,
@@ -37,6 +39,12 @@ pub(crate) struct Page {
 pub(crate) struct Full;
 
 impl Retained {
+    /// Room for messages of so many topics, and for so many bytes.
+    pub(crate) fn new(messages_max: usize, bytes_max: usize) -> Self {
+        let (messages, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { messages_max, bytes_max, topics: RwLock::default(), messages, bytes }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Topics> {
         self.topics.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,7 +69,7 @@ impl Retained {
             let kept = Kept::new(message, now);
             bytes += kept.len();
             let is_new = old == 0;
-            if bytes > RETAINED_BYTES_MAX || (is_new && topics.len() >= RETAINED_MESSAGES_MAX) {
+            if bytes > self.bytes_max || (is_new && topics.len() >= self.messages_max) {
                 return Err(Full);
             }
             topics.insert(message.topic.into(), (kept, message.qos));
@@ -120,6 +128,11 @@ impl Retained {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX};
+
+    fn retained() -> Retained {
+        Retained::new(RETAINED_MESSAGES_MAX, RETAINED_BYTES_MAX)
+    }
 
     const NOW: Timestamp = Timestamp::from_secs(1);
 
@@ -140,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_last_message_of_a_topic_is_found_by_every_filter_that_matches() {
-        let retained = Retained::default();
+        let retained = retained();
         for topic in ["a", "a/b", "a/b/c", "ab", "a b", "$SYS/x", "b/b", "/"] {
             keep(&retained, topic, b"1").unwrap();
             keep(&retained, topic, b"22").unwrap();
@@ -164,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_replaced_or_taken_away_gives_its_room_back() {
-        let retained = Retained::default();
+        let retained = retained();
         keep(&retained, "t", &[0; 100]).unwrap();
         keep(&retained, "t", &[0; 10]).unwrap();
         assert_eq!(retained.size(), (1, 11));
@@ -175,7 +188,7 @@ mod tests {
 
     #[test]
     fn so_many_bytes_fit_and_not_one_more() {
-        let retained = Retained::default();
+        let retained = retained();
         keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX - 1]).unwrap();
         assert_eq!(keep(&retained, "u", b""), Ok(()), "taking away needs no room");
         assert_eq!(keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX]), Err(Full));
@@ -184,7 +197,7 @@ mod tests {
 
     #[test]
     fn so_many_topics_fit_and_not_one_more() {
-        let retained = Retained::default();
+        let retained = retained();
         for number in 0..RETAINED_MESSAGES_MAX {
             keep(&retained, &number.to_string(), b"1").unwrap();
         }

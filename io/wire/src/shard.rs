@@ -5,14 +5,15 @@ use std::{
     future::poll_fn,
     rc::{Rc, Weak},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use hedgerow_base::{Fault, Timestamp};
+use hedgerow_base::{Fault, Spent, Timestamp};
+use hedgerow_listen::Sources;
 use hedgerow_mqtt::{DeliveryOptions, Kept, Publish, QoS, ReasonCode, Version};
 use tokio::task::spawn_local;
 
@@ -35,15 +36,23 @@ use crate::{
 pub(crate) struct Common<G: Gate> {
     pub(crate) settings: Settings,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) connects: Mutex<Spent>,
     pub(crate) directory: Directory,
     pub(crate) wanted: Wanted,
-    pub(crate) retained: Retained,
+    pub(crate) retained: Arc<Retained>,
     pub(crate) mailboxes: Box<[Mailbox<G>]>,
     /// The number of the last session that was kept.
     pub(crate) last_session: AtomicU64,
 }
 
 impl<G: Gate> Common<G> {
+    /// Takes a place in this second's new connections, or says in how many milliseconds there is one.
+    pub(crate) fn take_turn(&self, now: Timestamp) -> Result<(), i64> {
+        let mut connects = self.connects.lock().unwrap_or_else(PoisonError::into_inner);
+        connects.take(1, self.settings.connects, now)
+    }
+
     /// A number for a session that is to be kept.
     pub(crate) fn next_session(&self) -> u64 {
         self.last_session.fetch_add(1, Ordering::Relaxed) + 1
@@ -107,7 +116,7 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn new(index: usize, gate: G, common: Arc<Common<G>>) -> Rc<Self> {
         let counts = common.ledger.shards.get(index).cloned().unwrap_or_default();
         let outboxes = common.mailboxes.iter().map(|_| Vec::new()).collect();
-        let mqtt = Arc::new(common.settings.mqtt);
+        let mqtt = Arc::new(common.settings.mqtt.clone());
         let judged_revision = Cell::new(gate.revision());
         Rc::new(Self {
             index,
@@ -189,7 +198,9 @@ impl<G: Gate> Shard<G> {
                 for link in self.sessions.borrow().values() {
                     let mut state = link.state.borrow_mut();
                     if state.away.is_none() {
-                        let reason = ReasonCode::SERVER_SHUTTING_DOWN;
+                        // Where else to go says more than that it is over here.
+                        let sent_on = self.settings().sends_on();
+                        let reason = sent_on.unwrap_or(ReasonCode::SERVER_SHUTTING_DOWN);
                         state.end(reason, "shutting-down", Fault::Unavailable, None);
                     }
                 }

@@ -1,6 +1,6 @@
 //! The lowest room of the house: what every other room may name.
 //!
-//! It holds device ids, time as a value, limits, the seven kinds of outcome and secrets that erase
+//! It holds device ids, time as a value, rates, limits, the seven kinds of outcome and secrets that erase
 //! themselves. It is `no_std`, never allocates, and is meant to change rarely. It knows no protocol,
 //! no storage and no clock: every `now` is an argument.
 //!
@@ -21,10 +21,12 @@ pub mod base32;
 mod fault;
 mod id;
 pub mod limits;
+mod rate;
 mod secret;
 mod time;
 
 pub use fault::Fault;
 pub use id::{DeviceId, DeviceKey, Incarnation, NotADeviceId, TenantId};
+pub use rate::{Rate, Spent};
 pub use secret::Secret;
 pub use time::{Deadline, Timestamp};

@@ -67,7 +67,7 @@ pub use reason::ReasonCode;
 #[cfg(feature = "alloc")]
 pub use server::{Aliased, Closed, Delivery, Event, KeptWill, Later, Server, Settings};
 #[cfg(feature = "alloc")]
-pub use session::{Kept, Session};
+pub use session::{Kept, QueueBounds, QueuePolicy, Session};
 pub use subscribe::{
     Filters, Names, SubAck, Subscribe, SubscriptionOptions, UnsubAck, Unsubscribe,
 };

@@ -50,6 +50,14 @@ pub const QUEUE_MESSAGES_MAX: usize = 1_000;
 /// Bytes of topic, properties and payload that a session keeps for its client.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Milliseconds after which a message that was not sent is dropped from a session's queue: as long as the
+/// longest session.
+pub const QUEUE_AGE_MS_MAX: i64 = SESSION_EXPIRY_S_MAX as i64 * 1000;
+
+/// Places of a queue for each message that it may hold, when the oldest make room while the client leaves
+/// an older one unacknowledged: identifiers go round in order, so a gap takes a place.
+pub(crate) const GAPS_FACTOR: usize = 4;
+
 /// Milliseconds from the first byte possible to a complete CONNECT.
 pub const CONNECT_MS_MAX: i64 = 10_000;
 
@@ -62,6 +70,13 @@ pub const SESSION_EXPIRY_S_MAX: u32 = 7 * 86_400;
 
 /// Bytes of a reason string that the server machine sends.
 pub const REASON_STRING_BYTES_MAX: usize = 256;
+
+/// Bytes of the name of another server that the server machine sends.
+pub const SERVER_REFERENCE_BYTES_MAX: usize = 256;
+
+/// Bytes of both, each with its identifier and length.
+pub(crate) const LAST_WORDS_BYTES_MAX: usize =
+    REASON_STRING_BYTES_MAX + SERVER_REFERENCE_BYTES_MAX + 8;
 
 /// Milliseconds that the client machine waits for a CONNACK or PINGRESP.
 pub const ANSWER_MS_MAX: i64 = 10_000;

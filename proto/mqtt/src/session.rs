@@ -6,6 +6,7 @@ use crate::{
     DeliveryOptions, PacketId, PacketKind, Place, Properties, PropertyId, Publish, QoS, ReasonCode,
     SubscriptionOptions, Version,
     delivery::{Aliases, Envelope},
+    limits::{GAPS_FACTOR, QUEUE_AGE_MS_MAX, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX},
     topic,
 };
 
@@ -20,6 +21,8 @@ struct Content {
     topic_len: usize,
     properties_len: usize,
     expires: Option<Timestamp>,
+    /// When it arrived; never long ago when it outlived the server.
+    at: Timestamp,
 }
 
 impl Kept {
@@ -41,6 +44,7 @@ impl Kept {
             topic_len: topic.len(),
             properties_len: properties.len(),
             expires,
+            at: now,
         }))
     }
 
@@ -73,7 +77,8 @@ impl Kept {
         Properties::check(behind.get(..properties_len)?, place).ok()?;
         let expires = i64::from_be_bytes(*expires);
         let expires = (expires != i64::MAX).then(|| Timestamp::from_ms(expires));
-        Some(Self(Arc::new(Content { bytes: rest.into(), topic_len, properties_len, expires })))
+        let (bytes, at) = (rest.into(), Timestamp::from_ms(i64::MAX));
+        Some(Self(Arc::new(Content { bytes, topic_len, properties_len, expires, at })))
     }
 
     /// Bytes of topic, properties and payload.
@@ -114,10 +119,48 @@ impl Kept {
         self.0.expires.is_some_and(|at| at <= now)
     }
 
+    fn is_older_than(&self, age_ms: i64, now: Timestamp) -> bool {
+        now.since_ms(self.0.at) >= age_ms
+    }
+
     /// Seconds that are left of its expiry interval, if it has one.
     pub(crate) fn expires_in_s(&self, now: Timestamp) -> Option<u32> {
         let left = self.0.expires?.since_ms(now).max(0).div_euclid(1000);
         Some(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+}
+
+/// What a session does with a message for which its queue has no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// The message is dropped: what waits is delivered in full, as far as it goes.
+    #[default]
+    RefuseNew,
+    /// The oldest messages that were not sent are dropped: the client gets the latest.
+    DropOldest,
+}
+
+/// What a session keeps for its client.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueBounds {
+    /// Messages of QoS 1 and 2.
+    pub messages_max: usize,
+    /// Bytes of these.
+    pub bytes_max: usize,
+    /// Milliseconds after which a message that was not sent is dropped.
+    pub age_ms_max: i64,
+    /// What happens beyond.
+    pub policy: QueuePolicy,
+}
+
+impl Default for QueueBounds {
+    fn default() -> Self {
+        Self {
+            messages_max: QUEUE_MESSAGES_MAX,
+            bytes_max: QUEUE_BYTES_MAX,
+            age_ms_max: QUEUE_AGE_MS_MAX,
+            policy: QueuePolicy::default(),
+        }
     }
 }
 
@@ -133,9 +176,13 @@ pub struct Session {
     next: usize,
     /// The number of the next message.
     next_order: u64,
+    /// Entries that nothing waits for while something waits for an older one.
+    gaps: usize,
     bytes: usize,
     /// The number by which the driver keeps the session on disk, if it does.
     kept_as: Option<u64>,
+    /// Messages that made room for later ones since the last look.
+    displaced: usize,
     /// Order numbers that nothing waits for any more; of a session that is kept.
     done: Vec<u64>,
     /// Messages of QoS 2 from the client that it has not released, sorted by identifier.
@@ -219,6 +266,8 @@ pub(crate) struct Allowance {
     pub(crate) out_bytes: usize,
     /// Tickets up to this one are stored.
     pub(crate) stored: u64,
+    /// Milliseconds that a message may have waited.
+    pub(crate) age_ms_max: i64,
 }
 
 impl Session {
@@ -267,7 +316,7 @@ impl Session {
     /// Messages that wait to be sent or acknowledged.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.len()
+        self.queue.len() - self.gaps
     }
 
     /// Bytes that these messages hold.
@@ -294,17 +343,25 @@ impl Session {
         core::mem::take(&mut self.done)
     }
 
-    /// Appends a message of QoS 1 or 2 unless that goes past `messages_max` or `bytes_max`; gives its
-    /// order number if it was kept.
+    /// Messages that made room for later ones since the last call.
+    pub fn take_displaced(&mut self) -> usize {
+        core::mem::take(&mut self.displaced)
+    }
+
+    /// Appends a message of QoS 1 or 2, if there is or can be made room for it; gives its order number if
+    /// it was kept.
     pub fn enqueue(
         &mut self,
         message: &Kept,
         options: &DeliveryOptions,
-        messages_max: usize,
-        bytes_max: usize,
+        bounds: &QueueBounds,
     ) -> Option<u64> {
-        if self.queue.len() >= messages_max || self.bytes + message.len() > bytes_max {
-            return None;
+        let has_room = |session: &Self| {
+            session.queue.len() - session.gaps < bounds.messages_max
+                && session.bytes + message.len() <= bounds.bytes_max
+        };
+        if !has_room(self) {
+            self.make_room(message, bounds, has_room)?;
         }
         self.bytes += message.len();
         let (order, step) = (self.next_order, Step::Message(message.clone()));
@@ -312,6 +369,37 @@ impl Session {
         let options = options.clone();
         self.queue.push_back(Outgoing { order, is_sent: false, ticket: 0, options, step });
         Some(order)
+    }
+
+    /// Drops the oldest messages that the client can't have, if that is the policy; `None` when that does
+    /// not make room.
+    #[cold]
+    fn make_room(
+        &mut self,
+        message: &Kept,
+        bounds: &QueueBounds,
+        has_room: impl Fn(&Self) -> bool,
+    ) -> Option<()> {
+        let has_places = self.queue.len() < bounds.messages_max.saturating_mul(GAPS_FACTOR);
+        if bounds.policy == QueuePolicy::RefuseNew
+            || message.len() > bounds.bytes_max
+            || !has_places
+        {
+            return None;
+        }
+        let mut at = self.next;
+        while !has_room(self) {
+            let entry = self.queue.get(at)?;
+            // The client may have begun to take a message of QoS 2 that was sent once.
+            let is_sent = entry.is_sent && entry.options.qos == QoS::ExactlyOnce;
+            if matches!(entry.step, Step::Message(_)) && !is_sent {
+                self.finish(at);
+                self.displaced += 1;
+            }
+            at += 1;
+        }
+        self.advance();
+        Some(())
     }
 
     /// The message with this order number is not sent at QoS 2 before this ticket is stored.
@@ -334,6 +422,7 @@ impl Session {
         for order in missing..order {
             let options = DeliveryOptions::of(QoS::AtLeastOnce);
             let step = Step::Done;
+            self.gaps += 1;
             self.queue.push_back(Outgoing { order, is_sent: true, ticket: 0, options, step });
         }
         self.bytes += message.as_ref().map_or(0, Kept::len);
@@ -371,6 +460,7 @@ impl Session {
             self.bytes -= message.len();
         }
         entry.step = Step::Done;
+        self.gaps += 1;
         if self.kept_as.is_some() {
             self.done.push(entry.order);
         }
@@ -380,6 +470,7 @@ impl Session {
     fn advance(&mut self) {
         while self.queue.front().is_some_and(|front| matches!(front.step, Step::Done)) {
             self.queue.pop_front();
+            self.gaps -= 1;
             self.next = self.next.saturating_sub(1);
         }
     }
@@ -486,7 +577,7 @@ impl Session {
     }
 
     /// Sends what the allowance lets through; gives the number of messages dropped because they had
-    /// expired or are too large for the client.
+    /// expired, waited too long, or are too large for the client.
     pub(crate) fn send(
         &mut self,
         allowance: Allowance,
@@ -518,7 +609,9 @@ impl Session {
             let (version, options) = (allowance.version, &entry.options);
             let expires_in_s = message.expires_in_s(now);
             let envelope = Envelope { version, id: Some(id), dup, options, naming, expires_in_s };
-            let sent = (dup || !message.is_expired(now))
+            let is_over =
+                || message.is_expired(now) || message.is_older_than(allowance.age_ms_max, now);
+            let sent = (dup || !is_over())
                 && envelope.encode(&message.message(), out).is_ok()
                 && out.len() - start <= allowance.packet_bytes;
             if sent {

@@ -72,11 +72,26 @@ pub fn check_filter(filter: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a valid name or filter is within the limits that this crate's server keeps.
-#[must_use]
-pub fn is_within_limits(topic: &str) -> bool {
-    topic.len() <= TOPIC_BYTES_MAX
-        && topic.bytes().filter(|byte| *byte == b'/').count() < TOPIC_LEVELS_MAX
+/// What names and filters may be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicLimits {
+    /// Bytes.
+    pub bytes_max: usize,
+    /// Levels.
+    pub levels_max: usize,
+}
+
+impl TopicLimits {
+    /// The widest: no setting goes beyond, because the topic tree relies on it.
+    pub const WIDEST: Self = Self { bytes_max: TOPIC_BYTES_MAX, levels_max: TOPIC_LEVELS_MAX };
+
+    /// Whether a valid name or filter keeps to them, and to the widest.
+    #[must_use]
+    pub fn allow(&self, topic: &str) -> bool {
+        topic.len() <= self.bytes_max.min(TOPIC_BYTES_MAX)
+            && topic.bytes().filter(|byte| *byte == b'/').count()
+                < self.levels_max.min(TOPIC_LEVELS_MAX)
+    }
 }
 
 /// Whether a name is one of the server's own, `$SYS` and `$share`, which clients may not publish to
@@ -191,9 +206,14 @@ mod tests {
     #[test]
     fn a_topic_at_the_limits_passes_and_one_past_does_not() {
         let levels = |count: usize| ["a"].repeat(count).join("/");
-        assert!(is_within_limits(&levels(TOPIC_LEVELS_MAX)));
-        assert!(!is_within_limits(&levels(TOPIC_LEVELS_MAX + 1)));
-        assert!(is_within_limits(&"a".repeat(TOPIC_BYTES_MAX)));
-        assert!(!is_within_limits(&"a".repeat(TOPIC_BYTES_MAX + 1)));
+        let beyond = TopicLimits { bytes_max: usize::MAX, levels_max: usize::MAX };
+        for limits in [TopicLimits::WIDEST, beyond] {
+            assert!(limits.allow(&levels(TOPIC_LEVELS_MAX)));
+            assert!(!limits.allow(&levels(TOPIC_LEVELS_MAX + 1)));
+            assert!(limits.allow(&"a".repeat(TOPIC_BYTES_MAX)));
+            assert!(!limits.allow(&"a".repeat(TOPIC_BYTES_MAX + 1)));
+        }
+        let narrow = TopicLimits { bytes_max: 5, levels_max: 2 };
+        assert!(narrow.allow("ab/cd") && !narrow.allow("ab/cde") && !narrow.allow("a/b/c"));
     }
 }

@@ -66,7 +66,7 @@ impl<K: Ord, V> TopicTree<K, V> {
     /// [`Error::TopicFilter`]: not a filter, or beyond the limits.
     pub fn insert(&mut self, filter: &str, key: K, value: V) -> Result<Option<V>, Error> {
         topic::check_filter(filter)?;
-        if !topic::is_within_limits(filter) {
+        if !topic::TopicLimits::WIDEST.allow(filter) {
             return Err(Error::TopicFilter("it is too long or has too many levels"));
         }
         let mut node = &mut self.root;
@@ -91,7 +91,7 @@ impl<K: Ord, V> TopicTree<K, V> {
 
     /// Takes the value out that stands under (filter, key), and the levels that nothing else needs.
     pub fn remove(&mut self, filter: &str, key: &K) -> Option<V> {
-        if !topic::is_within_limits(filter) {
+        if !topic::TopicLimits::WIDEST.allow(filter) {
             return None;
         }
         let value = remove(&mut self.root, Some(filter), key)?;

@@ -54,8 +54,11 @@ impl Control {
         let tenant = permit.tenant();
         let name = check_name(&new.name)?.to_owned();
         let carrier = self.existing(tenant, new.carrier).await?;
-        if carrier.carrier.is_some() || matches!(carrier.state, State::Retired | State::Erased) {
-            let reason = "a device that is retired or carried itself carries no other";
+        let can_carry = carrier.carrier.is_none()
+            && carrier.password.is_none()
+            && !matches!(carrier.state, State::Retired | State::Erased);
+        if !can_carry {
+            let reason = "a device that is retired, weak or carried itself carries no other";
             return Err(Failure::new(Fault::Conflict, reason));
         }
         self.need_profile(tenant, &new.profile).await?;
@@ -81,6 +84,7 @@ impl Control {
             labels: Vec::new(),
             key_storage: KeyStorage::Unknown,
             certificate: None,
+            password: None,
             created: ctx.now,
             last_seen: None,
             is_connected: false,

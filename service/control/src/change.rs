@@ -1,6 +1,8 @@
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_identity::{Claim, Serial, revocation::Reason};
-use hedgerow_policy::{CertificateId, Fact, Overlay, PersonId, Role, Standing, audit::Entry};
+use hedgerow_policy::{
+    CertificateId, Fact, Overlay, PasswordId, PersonId, Role, Standing, audit::Entry,
+};
 use hedgerow_registry::{Device, DeviceKey, KeyStorage, Label, State};
 
 use crate::Token;
@@ -100,6 +102,8 @@ pub enum Change {
     },
     /// Where the device says that its key is.
     NoteKeyStorage(DeviceKey, KeyStorage),
+    /// The password of a weak device, or none any more.
+    SetDevicePassword(DeviceKey, Option<PasswordId>),
     /// A fact begins.
     AddFact(DeviceKey, Fact),
     /// A fact ends.

@@ -210,6 +210,7 @@ fn new_device(
         labels: Vec::new(),
         key_storage: KeyStorage::Unknown,
         certificate: None,
+        password: None,
         created: now,
         last_seen: None,
         is_connected: false,

@@ -24,6 +24,7 @@ mod revocation;
 mod standing;
 mod tokens;
 mod topics;
+mod weak;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
 pub use carry::NewCarried;
@@ -40,3 +41,4 @@ pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token};
 pub use topics::{Named, NamedAs};
+pub use weak::NewWeakDevice;

@@ -31,6 +31,8 @@ pub const PERSON_NAME_CHARS_MAX: usize = 64;
 pub const PEOPLE_MAX: u32 = 1000;
 /// Passkeys of a person.
 pub const PASSKEYS_MAX: usize = 20;
+/// Devices of a tenant that sign in with a password.
+pub const WEAK_DEVICES_MAX: u64 = 1000;
 /// Tokens in a tenant.
 pub const TOKENS_MAX: u32 = 1000;
 /// The longest life of a token.

@@ -76,6 +76,8 @@ pub trait Store: Send + Sync {
     fn all_devices(&self) -> Pending<'_, Vec<Device>>;
     /// How many devices are where.
     fn counts(&self, tenant: TenantId, now: Timestamp) -> Pending<'_, Counts>;
+    /// How many devices sign in with a password, the retired left out.
+    fn weak_devices(&self, tenant: TenantId) -> Pending<'_, u64>;
     /// Facts that hold now.
     fn facts(&self, device: DeviceKey) -> Pending<'_, Vec<Fact>>;
     /// What happened to a device, newest first; `before` pages on.

@@ -191,6 +191,9 @@ impl Control {
         let (standing, because) = (judgement.standing, judgement.because);
         changes.push(Change::Judge { device: key, facts, standing, because });
         changes.extend(word.revokes.map(|reason| Change::RevokeCertificates(key, reason)));
+        if word.revokes.is_some() && device.password.is_some() {
+            changes.push(Change::SetDevicePassword(key, None));
+        }
         changes.push(tell(key, ctx.now, word.kind, &word.sentence));
         let mut effects = Effects::on(format!("device:{id}"), changes)
             .saying("standing", standing.word())

@@ -1,8 +1,9 @@
 //! Tokens: how programs sign in.
 
 use hedgerow_base::{Fault, TenantId, Timestamp};
+use hedgerow_identity::{Request, enrol};
 use hedgerow_policy::{
-    Scopes, TopicGrant, TopicGrants,
+    CertificateId, Permit, Scopes, TopicGrant, TopicGrants,
     audit::{Effect, Entry},
 };
 use hedgerow_registry::check_name;
@@ -37,8 +38,10 @@ pub struct Token {
     pub tenant: TenantId,
     /// Its number.
     pub id: i64,
-    /// SHA-256 over its secret, which has 256 random bits.
+    /// SHA-256 over its secret, which has 256 random bits; of a program with a certificate nobody knows any.
     pub hash: [u8; 32],
+    /// The certificate that its program shows instead.
+    pub certificate: Option<CertificateId>,
     /// What people call it.
     pub name: String,
     /// What it may do.
@@ -76,6 +79,42 @@ impl Control {
         hash: [u8; 32],
     ) -> Result<Token, Failure> {
         let permit = self.permit::<MakeToken>(ctx).await?;
+        let token = self.token(ctx, permit.tenant(), new, hash).await?;
+        self.add_token(ctx, permit, token).await
+    }
+
+    /// Makes a token whose program proves itself by a certificate of this hub, for the key of `request`;
+    /// gives the certificate too. `digest` names a certificate by its DER.
+    ///
+    /// # Errors
+    /// As [`Control::create_token`], or a request that is none.
+    pub async fn create_token_with_certificate(
+        &self,
+        ctx: &Ctx,
+        new: NewToken,
+        request: &[u8],
+        digest: impl Fn(&[u8]) -> CertificateId + Send,
+    ) -> Result<(Token, Vec<u8>), Failure> {
+        let permit = self.permit::<MakeToken>(ctx).await?;
+        let request = Request::parse(request)?;
+        let mut token = self.token(ctx, permit.tenant(), new, self.random()).await?;
+        let Some(issuing) = self.store.authority("issuing").await? else {
+            return Err(Failure::new(Fault::Unavailable, "the hub has no issuing CA yet"));
+        };
+        let until = token.expires.unwrap_or(ctx.now);
+        let plan = enrol::application(token.id, &request, self.serial(), ctx.now, until);
+        let der = self.signer.certificate(plan, Some(issuing)).await?;
+        token.certificate = Some(digest(&der));
+        Ok((self.add_token(ctx, permit, token).await?, der))
+    }
+
+    async fn token(
+        &self,
+        ctx: &Ctx,
+        tenant: TenantId,
+        new: NewToken,
+        hash: [u8; 32],
+    ) -> Result<Token, Failure> {
         if !(1..=TOKEN_LIFE_MS_MAX).contains(&new.life_ms) {
             let days = TOKEN_LIFE_MS_MAX / 86_400_000;
             return Err(Failure::new(
@@ -88,22 +127,34 @@ impl Control {
             return Err(Failure::new(Fault::Invalid, reason));
         }
         TopicGrants::compile(&new.grants)?;
-        let token = Token {
-            tenant: permit.tenant(),
-            id: self.token_number(permit.tenant()).await?,
+        Ok(Token {
+            tenant,
+            id: self.token_number(tenant).await?,
             hash,
+            certificate: None,
             name: check_name(&new.name)?.to_owned(),
             scopes: new.scopes,
             grants: new.grants,
             created: ctx.now,
             expires: Some(ctx.now.plus_ms(new.life_ms)),
-        };
+        })
+    }
+
+    async fn add_token(
+        &self,
+        ctx: &Ctx,
+        permit: Permit<MakeToken>,
+        token: Token,
+    ) -> Result<Token, Failure> {
         let mut effects = Effects::on(subject(token.id), vec![add(&token)])
             .saying("scopes", token.scopes.words().collect::<Vec<_>>().join(" "))
             .telling(Event::Token(token.tenant, token.id));
         if !token.grants.is_empty() {
             let grants: Vec<_> = token.grants.iter().map(TopicGrant::to_string).collect();
             effects = effects.saying("grants", grants.join("; "));
+        }
+        if token.certificate.is_some() {
+            effects = effects.saying("proof", "certificate");
         }
         self.commit(ctx, permit, effects).await?;
         Ok(token)
@@ -122,6 +173,7 @@ impl Control {
             tenant,
             id: self.token_number(tenant).await?,
             hash,
+            certificate: None,
             name: MACHINE_TOKEN.to_owned(),
             scopes: all,
             grants: Vec::new(),

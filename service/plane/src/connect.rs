@@ -7,7 +7,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
-use hedgerow_policy::{CertificateId, DirectDevice, Peer, Standing};
+use hedgerow_policy::{CertificateId, DirectDevice, PasswordId, Peer, Standing, WeakDevice};
 use hedgerow_telemetry::DeviceKey;
 
 use crate::{Plane, Refusal, denials::Known, directory::Entry, tokens::Program};
@@ -30,9 +30,30 @@ pub struct Admitted(pub(crate) Who);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Who {
-    Device { entry: Arc<Entry>, certificate: CertificateId, expires: Timestamp },
+    Device { entry: Arc<Entry>, proof: Proof },
     Application(Arc<Program>),
     LoopbackTester,
+}
+
+/// What a device showed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Proof {
+    Certificate(CertificateId, Timestamp),
+    Password(PasswordId),
+}
+
+impl Proof {
+    /// When it ends by itself.
+    pub(crate) const fn expires(self) -> Option<Timestamp> {
+        match self {
+            Self::Certificate(_, expires) => Some(expires),
+            Self::Password(_) => None,
+        }
+    }
+
+    pub(crate) fn is_over(self, now: Timestamp) -> bool {
+        self.expires().is_some_and(|expires| now >= expires)
+    }
 }
 
 /// What a new judgement came to.
@@ -63,7 +84,7 @@ impl Admitted {
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
         match &self.0 {
-            Who::Device { expires, .. } => Some(*expires),
+            Who::Device { proof, .. } => proof.expires(),
             Who::Application(program) => program.token.expires,
             Who::LoopbackTester => None,
         }
@@ -89,6 +110,11 @@ const NOT_VALID: Refusal = Refusal::new(
     "certificate",
     "the certificate was revoked, replaced or has expired; enrol again",
 );
+const WRONG_PASSWORD: Refusal = Refusal::new(
+    Fault::Denied,
+    "password",
+    "the device's password was changed or taken away; ask its owner",
+);
 const CUT: Refusal = Refusal::new(Fault::Denied, "cut", "the device was cut off; ask its owner");
 const NO_PERSON: Refusal = Refusal::new(
     Fault::Denied,
@@ -113,12 +139,28 @@ impl Plane {
             })?;
             return Ok(Admitted(Who::Application(program)));
         }
-        let Some(device) = peer.device() else { return Err(NO_PERSON) };
-        self.admit_device(device, now).inspect_err(|refusal| {
-            let identity = Identity::Device(device.tenant, device.device);
-            let entry = self.directory().find(device.tenant, device.device);
+        let (tenant, device, admitted) = match (peer.device(), peer.weak_device()) {
+            (Some(shown), _) => (shown.tenant, shown.device, self.admit_device(shown, now)),
+            (None, Some(shown)) => (shown.tenant, shown.device, self.admit_weak(shown)),
+            (None, None) => return Err(NO_PERSON),
+        };
+        admitted.inspect_err(|refusal| {
+            let entry = self.directory().find(tenant, device);
+            let identity = Identity::Device(tenant, device);
             self.denials.note(identity, entry.as_deref().into(), refusal.word, "");
         })
+    }
+
+    fn admit_weak(&self, shown: &WeakDevice) -> Result<Admitted, Refusal> {
+        let entry = self.directory().find(shown.tenant, shown.device).ok_or(UNKNOWN)?;
+        if entry.admission.standing == Standing::Cut {
+            return Err(CUT);
+        }
+        if entry.admission.password != Some(shown.password) {
+            return Err(WRONG_PASSWORD);
+        }
+        entry.compiled(self.readings());
+        Ok(Admitted(Who::Device { entry, proof: Proof::Password(shown.password) }))
     }
 
     fn admit_device(&self, shown: &DirectDevice, now: Timestamp) -> Result<Admitted, Refusal> {
@@ -129,7 +171,7 @@ impl Plane {
         let certificate = shown.certificate;
         let expires = entry.certificate_expires(certificate, now).ok_or(NOT_VALID)?;
         entry.compiled(self.readings());
-        Ok(Admitted(Who::Device { entry, certificate, expires }))
+        Ok(Admitted(Who::Device { entry, proof: Proof::Certificate(certificate, expires) }))
     }
 
     /// Grows with every committed change that can alter a standing or a grant. A shard compares it once
@@ -141,21 +183,17 @@ impl Plane {
 
     /// Judges an open session again after the revision moved.
     pub fn rejudge(&self, session: &mut Admitted, now: Timestamp) -> Verdict {
-        let (entry, certificate, expires) = match &mut session.0 {
-            Who::Device { entry, certificate, expires } => (entry, certificate, expires),
+        let (entry, proof) = match &mut session.0 {
+            Who::Device { entry, proof } => (entry, *proof),
             Who::Application(program) => return self.rejudge_application(program, now),
             Who::LoopbackTester => return Verdict::Unchanged,
         };
-        if now >= *expires {
+        if proof.is_over(now) {
             return Verdict::Ended(NOT_VALID);
         }
-        let shown = DirectDevice {
-            tenant: entry.admission.tenant,
-            device: entry.admission.device,
-            certificate: *certificate,
-        };
+        let (tenant, device) = (entry.admission.tenant, entry.admission.device);
         let life = entry.admission.incarnation;
-        match self.directory().find(shown.tenant, shown.device) {
+        match self.directory().find(tenant, device) {
             Some(current) if Arc::ptr_eq(&current, entry) => return Verdict::Unchanged,
             Some(current) if current.admission.incarnation != life => {
                 return Verdict::Ended(NOT_VALID);
@@ -164,7 +202,13 @@ impl Plane {
             Some(current) => *entry = current,
             None => {}
         }
-        match self.admit_device(&shown, now) {
+        let admitted = match proof {
+            Proof::Certificate(certificate, _) => {
+                self.admit_device(&DirectDevice { tenant, device, certificate }, now)
+            }
+            Proof::Password(password) => self.admit_weak(&WeakDevice { tenant, device, password }),
+        };
+        match admitted {
             Ok(admitted) => {
                 *session = admitted;
                 Verdict::Narrowed

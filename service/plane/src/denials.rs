@@ -18,11 +18,13 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 28] = [
     "not-yours",
     "undeclared",
     "withheld",
     "standing",
+    "weak",
+    "password",
     "wrong-type",
     "not-finite",
     "out-of-range",

@@ -14,7 +14,7 @@ use hedgerow_model::{
     Profile,
     mapping::{Births, Mapping, Names},
 };
-use hedgerow_policy::{CertificateId, Grants, Overlay, Standing};
+use hedgerow_policy::{CertificateId, Grants, Overlay, PasswordId, Standing, WeakDevice};
 use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct DeviceAdmission {
     pub standing: Standing,
     /// The certificates that it may show now; a renewal has two for a while.
     pub certificates: Vec<ValidCertificate>,
+    /// The password that it may show instead, if its owner says so.
+    pub password: Option<PasswordId>,
     /// The name of its profile.
     pub profile_name: Arc<str>,
     /// What it declares.
@@ -241,7 +243,8 @@ impl Directory {
         let holder = self.foreign.holder(topic)?;
         let found = self.find(holder.tenant, holder.device)?;
         let is_carried = found.admission.carrier == Some(carrier.device);
-        (is_carried && holder.tenant == carrier.tenant).then_some(found)
+        let is_strong = carrier.password.is_none();
+        (is_carried && is_strong && holder.tenant == carrier.tenant).then_some(found)
     }
 
     fn entry(
@@ -252,6 +255,18 @@ impl Directory {
     ) -> Entry {
         let mapping = self.foreign.give(before, &admission);
         Entry { admission, vitals, mapping, compiled: OnceLock::new() }
+    }
+
+    /// The device of this id, if this is its password.
+    #[must_use]
+    pub fn weak_device(
+        &self,
+        tenant: TenantId,
+        device: DeviceId,
+        password: PasswordId,
+    ) -> Option<WeakDevice> {
+        let known = self.find(tenant, device)?.admission.password;
+        (known == Some(password)).then_some(WeakDevice { tenant, device, password })
     }
 
     pub(crate) fn find(&self, tenant: TenantId, device: DeviceId) -> Option<Arc<Entry>> {
@@ -283,8 +298,10 @@ impl Entry {
     /// Grants and series, made at the first use: most devices of a large fleet are not connected.
     pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
         self.compiled.get_or_init(|| {
-            let DeviceAdmission { device, profile, overlay, standing, .. } = &self.admission;
+            let DeviceAdmission { device, profile, overlay, standing, password, .. } =
+                &self.admission;
             let grants = Grants::compile(*device, profile, overlay, *standing);
+            let grants = if password.is_some() { grants.weak() } else { grants };
             Compiled {
                 grants: match &self.mapping {
                     Some(mapping) => grants.with_mapping(Arc::clone(mapping)),

@@ -76,7 +76,7 @@ impl Plane {
     /// Decides one PUBLISH of a session.
     pub fn publish(&self, session: &Admitted, message: Message<'_>, now: Timestamp) -> Published {
         let outcome = match &session.0 {
-            Who::Device { expires, .. } if now >= *expires => Err(EXPIRED),
+            Who::Device { proof, .. } if proof.is_over(now) => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
             Who::Application(program) => self
                 .publish_application(&program.token, message.topic, now)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hedgerow_base::{TenantId, Timestamp};
-use hedgerow_policy::{Application, Scopes, TopicGrants};
+use hedgerow_policy::{Application, CertificateId, Scopes, TopicGrants};
 
 use crate::Directory;
 
@@ -22,6 +22,8 @@ pub struct TokenAdmission {
     pub token: i64,
     /// SHA-256 over its secret.
     pub hash: [u8; 32],
+    /// The certificate that its program may show instead.
+    pub certificate: Option<CertificateId>,
     /// What it may do, where no grant says more.
     pub scopes: Scopes,
     /// What it may say and hear; with none, what its scopes say.
@@ -31,6 +33,11 @@ pub struct TokenAdmission {
 }
 
 impl TokenAdmission {
+    fn application(&self, now: Timestamp) -> Option<Application> {
+        let Self { tenant, token, scopes, .. } = *self;
+        (!self.is_expired(now)).then_some(Application { tenant, token, scopes })
+    }
+
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
@@ -56,6 +63,7 @@ pub(crate) struct Tokens {
 struct Known {
     by_number: HashMap<(TenantId, i64), Arc<Program>>,
     by_hash: HashMap<[u8; 32], (TenantId, i64)>,
+    by_certificate: HashMap<CertificateId, (TenantId, i64)>,
 }
 
 impl Default for Tokens {
@@ -73,6 +81,11 @@ impl Tokens {
     fn of_hash(&self, hash: &[u8; 32]) -> Option<Arc<Program>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.by_number.get(known.by_hash.get(hash)?).map(Arc::clone)
+    }
+
+    fn of_certificate(&self, certificate: CertificateId) -> Option<Arc<Program>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.by_number.get(known.by_certificate.get(&certificate)?).map(Arc::clone)
     }
 
     fn change(&self, act: impl FnOnce(&mut Known)) {
@@ -102,11 +115,19 @@ impl Known {
         let place = (token.tenant, token.token);
         let old = self.by_number.get(&place);
         let denied = old.map(|old| Arc::clone(&old.denied)).unwrap_or_default();
-        if let Some(old) = old {
-            self.by_hash.remove(&old.token.hash);
+        if let Some(old) = old.map(|old| old.token.clone()) {
+            self.forget_proofs(&old);
         }
         self.by_hash.insert(token.hash, place);
+        self.by_certificate.extend(token.certificate.map(|certificate| (certificate, place)));
         self.by_number.insert(place, Arc::new(Program { token, denied }));
+    }
+
+    fn forget_proofs(&mut self, token: &TokenAdmission) {
+        self.by_hash.remove(&token.hash);
+        if let Some(certificate) = token.certificate {
+            self.by_certificate.remove(&certificate);
+        }
     }
 }
 
@@ -127,7 +148,7 @@ impl Directory {
     pub fn remove_token(&self, tenant: TenantId, token: i64) {
         self.tokens.change(|known| {
             if let Some(old) = known.by_number.remove(&(tenant, token)) {
-                known.by_hash.remove(&old.token.hash);
+                known.forget_proofs(&old.token);
             }
         });
         self.changed();
@@ -136,8 +157,17 @@ impl Directory {
     /// The program whose secret has this SHA-256, while its token works.
     #[must_use]
     pub fn application(&self, hash: &[u8; 32], now: Timestamp) -> Option<Application> {
-        let token = &self.tokens.of_hash(hash).filter(|known| !known.token.is_expired(now))?.token;
-        Some(Application { tenant: token.tenant, token: token.token, scopes: token.scopes })
+        self.tokens.of_hash(hash)?.token.application(now)
+    }
+
+    /// The program that shows this certificate, while its token works.
+    #[must_use]
+    pub fn certified_application(
+        &self,
+        certificate: CertificateId,
+        now: Timestamp,
+    ) -> Option<Application> {
+        self.tokens.of_certificate(certificate)?.token.application(now)
     }
 
     /// Whether a token is known and still works.
@@ -164,6 +194,7 @@ mod tests {
 
     fn token(number: i64, hash: u8, expires: Option<Timestamp>) -> TokenAdmission {
         TokenAdmission {
+            certificate: None,
             tenant: TenantId::FIRST,
             token: number,
             hash: [hash; 32],

@@ -13,8 +13,9 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 47] = [
+const OPERATIONS: [(&str, &str, bool); 50] = [
     ("GET", "/api/v1/status", true),
+    ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
     ("GET", "/things", true),
     ("GET", "/things/{id}", true),
@@ -27,6 +28,8 @@ const OPERATIONS: [(&str, &str, bool); 47] = [
     ("POST", "/api/v1/devices/{id}/release", false),
     ("POST", "/api/v1/devices/{id}/retire", false),
     ("POST", "/api/v1/devices/{id}/revoke", false),
+    ("POST", "/api/v1/devices/{id}/password", false),
+    ("POST", "/api/v1/weak-devices", false),
     ("POST", "/api/v1/devices/{id}/actions/identify", false),
     ("GET", "/api/v1/devices/{id}/timeline", true),
     ("GET", "/api/v1/devices/{id}/certificates", true),

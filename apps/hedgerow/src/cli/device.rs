@@ -80,6 +80,28 @@ pub(crate) enum Device {
         #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
         names: Vec<(String, String)>,
     },
+    /// Take in a device that can do no better than TLS 1.2 and a password
+    ///
+    /// It is shown as weak, and may use its properties, events and actions only. The hub needs a door for it:
+    /// `hedgerow up --mqtts-weak [::]:8884`. Example: hedgerow device admit-weak --name "Plug" --profile plug
+    AdmitWeak {
+        /// What the device will be called
+        #[arg(long)]
+        name: String,
+        /// The profile that it will be held to
+        #[arg(long)]
+        profile: String,
+        /// A variable of its foreign topics, as the profile names it
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+        names: Vec<(String, String)>,
+    },
+    /// Give a weak device another password; its sessions end
+    ///
+    /// Example: hedgerow device password ID
+    Password {
+        /// The device's id
+        id: String,
+    },
     /// Ask a connected device to do something that its profile declares
     ///
     /// Example: hedgerow device ask ID identify
@@ -156,6 +178,15 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
                 false => out!("{} is {}", show::text(&device, "name"), show::text(&device, "id")),
             }
         }
+        Device::AdmitWeak { name, profile, names } => {
+            let names: BTreeMap<_, _> = names.into_iter().collect();
+            let body = json!({"name": name, "profile": profile, "names": names});
+            show_password(&hub.post("/weak-devices", &body)?, json);
+        }
+        Device::Password { id } => {
+            let path = format!("/devices/{}/password", escaped(&id));
+            show_password(&hub.post(&path, &json!({}))?, json);
+        }
         Device::Ask { id, action, input } => {
             let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));
             hub.command(&path, &input)?;
@@ -178,6 +209,19 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn input(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))
+}
+
+fn show_password(made: &Value, json: bool) {
+    if json {
+        return show::json(made);
+    }
+    out!("user name  {}", show::text(made, "username"));
+    out!("password   {}    (shown once)", show::text(made, "password"));
+    match made.get("mqtts").and_then(Value::as_str) {
+        Some(door) => out!("door       mqtts://{door}, TLS 1.2 or 1.3, no client certificate"),
+        None => out!("door       none is open: start the hub with --mqtts-weak [::]:8884"),
+    }
+    out!("\nWEAK: whoever learns the password can pose as the device. Replace it when you can.");
 }
 
 fn list(found: &Value, json: bool) {

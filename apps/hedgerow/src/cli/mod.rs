@@ -47,8 +47,12 @@ pub(crate) struct Remote {
 pub(crate) enum Ask {
     /// How the hub is doing
     ///
-    /// Example: hedgerow status
-    Status,
+    /// Example: hedgerow status --limits
+    Status {
+        /// Show every limit, not only those that are near or were reached
+        #[arg(long)]
+        limits: bool,
+    },
     /// Devices: find, claim, quarantine, retire
     ///
     /// Example: hedgerow device list --state active
@@ -101,7 +105,7 @@ pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
     };
     let hub = Hub::find(data, remote)?;
     match ask {
-        Ask::Status => status::run(&hub, json),
+        Ask::Status { limits } => status::run(&hub, json, limits),
         Ask::Device(device) => device::run(&hub, json, device),
         Ask::Profile(profile) => profile::run(&hub, json, profile),
         Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),

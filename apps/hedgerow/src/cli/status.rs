@@ -6,9 +6,13 @@ use super::{
     show::{self, out},
 };
 
-pub(crate) fn run(hub: &Hub, json: bool) -> Done {
-    let status = hub.get("/status", &[])?;
+pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
+    let mut status = hub.get("/status", &[])?;
+    let limits = hub.get("/limits", &[])?;
     if json {
+        if let Some(status) = status.as_object_mut() {
+            status.insert("limits".into(), limits);
+        }
         show::json(&status);
         return Ok(());
     }
@@ -41,10 +45,32 @@ pub(crate) fn run(hub: &Hub, json: bool) -> Done {
     for (kind, count) in refusals.into_iter().flatten() {
         out!("  refused: {kind:11} {count}");
     }
+    show_limits(limits.as_array().map_or(&[], Vec::as_slice), all_limits);
     if let Some(warning) = status.get("warning").and_then(Value::as_str) {
         out!("\nWARNING: {warning}");
     }
     Ok(())
+}
+
+/// Those that were reached, or are more than half taken; or all.
+fn show_limits(limits: &[Value], all: bool) {
+    let number = |limit: &Value, name: &str| limit.get(name).and_then(Value::as_u64);
+    let is_near = |limit: &Value| {
+        let is_half = number(limit, "now").zip(number(limit, "max"));
+        number(limit, "reached").is_some_and(|reached| reached > 0)
+            || is_half.is_some_and(|(now, max)| now > max / 2)
+    };
+    let shown: Vec<_> = limits.iter().filter(|limit| all || is_near(limit)).collect();
+    if shown.is_empty() {
+        out!("  {:20} none of {} is near", "limits", limits.len());
+        return;
+    }
+    out!("\n{:32} {:>12} {:>10} {:>10}", "limit", "at most", "now", "reached");
+    for limit in shown {
+        let text = |name| number(limit, name).map_or_else(|| "-".into(), |n| n.to_string());
+        let (max, now, reached) = (text("max"), text("now"), text("reached"));
+        out!("{:32} {max:>12} {now:>10} {reached:>10}", show::text(limit, "name"));
+    }
 }
 
 /// Bytes as people read them.

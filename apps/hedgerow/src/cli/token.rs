@@ -1,5 +1,7 @@
+use std::{fs, path::PathBuf};
+
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Done,
@@ -26,6 +28,10 @@ pub(crate) enum Token {
         /// FILTER`; may be repeated
         #[arg(long = "allow", value_name = "GRANT")]
         allow: Vec<String>,
+        /// A certification request (PKCS#10, PEM) of the program, for a P-256 key: it then shows the
+        /// certificate that is printed, and there is no secret
+        #[arg(long, value_name = "FILE")]
+        csr: Option<PathBuf>,
         /// How many days it works
         #[arg(long, default_value_t = 90)]
         days: u32,
@@ -43,17 +49,28 @@ pub(crate) enum Token {
     },
 }
 
+fn csr_was_sent(made: &Value) -> bool {
+    made.get("certificate").is_some_and(Value::is_string)
+}
+
 pub(crate) fn run(hub: &Hub, json: bool, token: Token) -> Done {
     match token {
-        Token::Create { name, scopes, allow, days } => {
+        Token::Create { name, scopes, allow, csr, days } => {
             let seconds = u64::from(days) * 86_400;
-            let body =
-                json!({"name": name, "scopes": scopes, "allow": allow, "expires_in": seconds});
+            let csr = match csr {
+                Some(file) => Some(
+                    fs::read_to_string(&file)
+                        .map_err(|error| format!("{} can't be read: {error}", file.display()))?,
+                ),
+                None => None,
+            };
+            let body = json!({"name": name, "scopes": scopes, "allow": allow, "expires_in": seconds, "csr": csr});
             let made = hub.post("/tokens", &body)?;
             if json {
                 show::json(&made);
             } else {
-                out!("{}", show::text(&made, "secret"));
+                let what = if csr_was_sent(&made) { "certificate" } else { "secret" };
+                out!("{}", show::text(&made, what).trim_end());
                 eprintln!(
                     "it works until {} and is not shown again",
                     show::text(&made, "token.expires")

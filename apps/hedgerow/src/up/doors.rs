@@ -14,11 +14,11 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
-    Caller, SignIn,
-    limits::HTTPS_CONNECTIONS_MAX,
-    server::{ClientCertificates, Door, Handshakes, config, tester},
+    Caller, Proved, Shown, SignIn,
+    server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
 use hedgerow_plane::Plane;
+use hedgerow_policy::PasswordId;
 use hedgerow_tlog::Note;
 use hedgerow_wire::{Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
@@ -27,9 +27,10 @@ use super::{
     Problem,
     hub::{Hub, pem},
     meters::Gauges,
+    socket::{self, Socket},
     sys,
 };
-use crate::args::Up;
+use crate::{args::Up, config::Config};
 
 /// What listens.
 pub(super) struct Doors {
@@ -38,40 +39,29 @@ pub(super) struct Doors {
     pub(super) mqtts: SocketAddr,
     pub(super) local: SocketAddr,
     name: String,
-    wire: Wire<Plane>,
+    mqtt: Mqtt,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
 }
 
-pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
+pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
     let slot = Arc::clone(&hub.slot);
     tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
     let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
     let mut serving = Vec::new();
 
-    let mut settings = Settings { shards: shards(), ..Settings::default() };
-    settings.mqtt.keep_alive_s_max = up.mqtt_keep_alive_max;
-    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
-    hub.voice.through(hub.plane.clone(), wire.voice());
-    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
-    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors.clone()), &[b"mqtt"])?;
-    let plane = hub.plane.clone();
-    let sign_in = SignIn::new(move |hash, now| plane.directory().application(hash, now));
-    let door =
-        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
-    let mqtts = listen_mqtt(&wire, up.addresses.mqtts, door)?;
-    if let Some(address) = up.insecure_mqtt {
-        listen_insecurely(&wire, address)?;
-    }
+    let limits = &file.limits;
+    let mqtt = open_mqtt(hub, up, file, anchors.clone()).await?;
+    let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
         return Err(format!("--local is for loopback only, not {}", up.addresses.local).into());
     }
     let (for_devices, for_people, for_here) = (
-        listen(up.addresses.devices).await?,
-        listen(up.addresses.https).await?,
-        listen(up.addresses.local).await?,
+        listen(up.addresses.devices, limits.https_connections).await?,
+        listen(up.addresses.https, limits.https_connections).await?,
+        listen(up.addresses.local, limits.https_connections).await?,
     );
     let (devices, https, local) =
         (for_devices.address()?, for_people.address()?, for_here.address()?);
@@ -80,7 +70,7 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
         ("people", for_people.occupancy()),
         ("local", for_here.occupancy()),
     ];
-    let gauges = Gauges::new(hub, wire.meter(), open);
+    let gauges = Gauges::new(hub, wire.meter(), open, limits.clone());
 
     let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
@@ -102,9 +92,9 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
 
     let name = hub.names.outer().to_owned();
-    let take_mqtt = over_websocket(&wire, sign_in);
+    let take_mqtt = over_websocket(wire, Arc::clone(&mqtt.sign_in));
     let sensors = (gauges, wire.meter());
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts), sensors, take_mqtt));
+    let people = Arc::new(people(hub, up, &name, (devices, mqtts, mqtt.weak), sensors, take_mqtt));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -115,14 +105,67 @@ pub(super) async fn open(hub: &Hub, up: &Up) -> Result<Doors, Problem> {
     )));
     let routes = router(&people, Transport::Local);
     serving.push(tokio::spawn(serve_local(for_here, routes, told(&stop))));
-    Ok(Doors { https, devices, mqtts, local, name, wire, stop, serving })
+    Ok(Doors { https, devices, mqtts, local, name, mqtt, stop, serving })
+}
+
+/// What takes MQTT.
+struct Mqtt {
+    wire: Wire<Plane>,
+    address: SocketAddr,
+    weak: Option<SocketAddr>,
+    sign_in: Arc<SignIn>,
+    _socket: Option<Socket>,
+}
+
+async fn open_mqtt(
+    hub: &Hub,
+    up: &Up,
+    file: &Config,
+    anchors: Vec<Vec<u8>>,
+) -> Result<Mqtt, Problem> {
+    let limits = &file.limits;
+    let settings = Settings { shards: shards(), ..limits.wire.clone() };
+    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
+    hub.voice.through(hub.plane.clone(), wire.voice());
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
+    let plane = hub.plane.clone();
+    let find = move |shown: Shown<'_>, now| {
+        let found = match shown {
+            Shown::Secret { hash, .. } => plane.directory().application(hash, now),
+            Shown::Certificate(id) => plane.directory().certified_application(id, now),
+        };
+        found.map(Proved::Application)
+    };
+    let sign_in = SignIn::with_failures_max(limits.failed_sign_ins, find);
+    let door =
+        TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(Arc::clone(&sign_in));
+    let address = listen_mqtt(&wire, up.addresses.mqtts, door)?;
+    let weak = match up.mqtts_weak {
+        Some(address) => Some(listen_to_weak_devices(hub, &wire, address, limits.failed_sign_ins)?),
+        None => None,
+    };
+    if let Some(insecure) = up.insecure_mqtt {
+        listen_insecurely(&wire, insecure)?;
+    }
+    let socket = match &file.mqtt_socket {
+        None => None,
+        Some(path) => {
+            let opened = socket::open(path, wire.entrance(), Arc::clone(&sign_in)).await;
+            Some(
+                opened
+                    .map_err(|error| format!("{} can't be listened on: {error}", path.display()))?,
+            )
+        }
+    };
+    Ok(Mqtt { wire, address, weak, sign_in, _socket: socket })
 }
 
 /// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
 fn over_websocket(wire: &Wire<Plane>, sign_in: Arc<SignIn>) -> Box<TakeMqtt> {
     let entrance = wire.entrance();
     Box::new(move |stream, from| {
-        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)));
+        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), from);
     })
 }
 
@@ -130,7 +173,7 @@ fn people(
     hub: &Hub,
     up: &Up,
     name: &str,
-    (devices, mqtts): (SocketAddr, SocketAddr),
+    (devices, mqtts, weak): (SocketAddr, SocketAddr, Option<SocketAddr>),
     (gauges, meter): (Gauges, Meter),
     take_mqtt: Box<TakeMqtt>,
 ) -> People {
@@ -156,6 +199,7 @@ fn people(
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),
+        mqtts_weak: weak.map(|weak| format!("{name}:{}", weak.port())),
         hosts: hub.names.hosts.clone(),
         passkeys: hedgerow_api::Passkeys::default(),
         warning: up.insecure_mqtt.map(|address| {
@@ -168,6 +212,29 @@ fn people(
 fn shards() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     cores.min(SHARDS_MAX)
+}
+
+/// For devices that can do no better: TLS 1.2 and a password. Nobody else is let in here.
+fn listen_to_weak_devices(
+    hub: &Hub,
+    wire: &Wire<Plane>,
+    address: SocketAddr,
+    failures_max: u32,
+) -> Result<SocketAddr, Problem> {
+    let tls = config_for_weak_devices(Arc::clone(&hub.slot))?;
+    let plane = hub.plane.clone();
+    let sign_in = SignIn::with_failures_max(failures_max, move |shown, _| {
+        let Shown::Secret { user, hash } = shown else { return None };
+        let (device, password) = (user.parse().ok()?, PasswordId(*hash));
+        plane.directory().weak_device(TenantId::FIRST, device, password).map(Proved::Device)
+    });
+    let door = TlsDoor::new(Handshakes::new(tls), TenantId::FIRST).with_sign_in(sign_in);
+    let address = listen_mqtt(wire, address, door)?;
+    tracing::warn!(
+        "WEAK: devices with a password are let in at {address}, over TLS 1.2 too; close this door \
+         when the last of them is replaced"
+    );
+    Ok(address)
 }
 
 /// For tests and measurements; it shouts.
@@ -195,11 +262,11 @@ fn listen_mqtt(
 }
 
 /// Listens; where the system has no IPv6, `[::]` means every IPv4 address.
-async fn listen(address: SocketAddr) -> Result<Door, Problem> {
-    match Door::open(address, HTTPS_CONNECTIONS_MAX).await {
+async fn listen(address: SocketAddr, connections_max: usize) -> Result<Door, Problem> {
+    match Door::open(address, connections_max).await {
         Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
             let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            Door::open(v4, HTTPS_CONNECTIONS_MAX).await
+            Door::open(v4, connections_max).await
         }
         opened => opened,
     }
@@ -229,7 +296,7 @@ impl Doors {
 
     pub(super) async fn close(self) {
         let _ = self.stop.send(true);
-        let _ = tokio::task::spawn_blocking(move || self.wire.stop()).await;
+        let _ = tokio::task::spawn_blocking(move || self.mqtt.wire.stop()).await;
         for serving in self.serving {
             let _ = serving.await;
         }

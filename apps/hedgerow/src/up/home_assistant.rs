@@ -218,6 +218,7 @@ mod tests {
             labels: vec![],
             key_storage: KeyStorage::Unknown,
             certificate: None,
+            password: None,
             created: Timestamp::from_secs(0),
             last_seen: None,
             is_connected: false,

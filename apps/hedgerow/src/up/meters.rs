@@ -9,17 +9,12 @@ use std::{
 use hedgerow_api::Meters;
 use hedgerow_base::Timestamp;
 use hedgerow_identity::authority;
-use hedgerow_listen::{
-    limits::HTTPS_CONNECTIONS_MAX,
-    server::{Occupancy, Slot, now},
-};
+use hedgerow_listen::server::{Occupancy, Slot, now};
 use hedgerow_store::{ReadingsStore, SessionsStore};
-use hedgerow_wire::{
-    Meter,
-    limits::{CONNECTIONS_MAX, HALF_OPEN_MAX},
-};
+use hedgerow_wire::Meter;
 
 use super::{hub::Hub, notices::Queue};
+use crate::config::limits::Limits;
 
 /// The files with the databases, and what is written ahead of them.
 const FILES: [&str; 6] =
@@ -35,12 +30,18 @@ pub(super) struct Gauges {
     sessions: SessionsStore,
     notices: Arc<Queue>,
     slot: Arc<Slot>,
+    limits: Limits,
     /// Root and issuing CA.
     authorities: [(&'static str, Vec<u8>); 2],
 }
 
 impl Gauges {
-    pub(super) fn new(hub: &Hub, wire: Meter, doors: Vec<(&'static str, Occupancy)>) -> Self {
+    pub(super) fn new(
+        hub: &Hub,
+        wire: Meter,
+        doors: Vec<(&'static str, Occupancy)>,
+        limits: Limits,
+    ) -> Self {
         Self {
             started: now(),
             data: hub.data.clone(),
@@ -50,6 +51,7 @@ impl Gauges {
             sessions: hub.sessions.clone(),
             notices: Arc::clone(&hub.notices),
             slot: Arc::clone(&hub.slot),
+            limits,
             authorities: [
                 ("root", hub.authority.root.clone()),
                 ("issuing", hub.authority.issuing.clone()),
@@ -69,16 +71,18 @@ impl Gauges {
             |name: &'static str| Some((name, fs::metadata(self.data.join(name)).ok()?.len()));
         Meters {
             started: Some(self.started),
+            limits: self.limits.report(&wire),
             mqtt_connections: wire.connections,
-            mqtt_connections_max: CONNECTIONS_MAX,
+            mqtt_connections_max: self.limits.wire.connections_max,
             mqtt_half_open: wire.half_open,
-            mqtt_half_open_max: HALF_OPEN_MAX,
+            mqtt_half_open_max: self.limits.wire.half_open_max,
             messages_in: wire.messages_in,
             messages_out: wire.messages_out,
             messages_refused: wire.messages_refused,
             messages_dropped: vec![
                 ("slow-reader", wire.dropped_slow_reader),
                 ("queue-full", wire.dropped_queue_full),
+                ("queue-oldest", wire.dropped_oldest),
                 ("too-large-or-expired", wire.dropped_too_large_or_expired),
                 ("not-allowed", wire.dropped_not_allowed),
             ],
@@ -91,7 +95,7 @@ impl Gauges {
             session_changes_refused: wire.not_kept,
             mqtt_ends: wire.ends,
             http_connections: self.doors.iter().map(|(name, open)| (*name, open.taken())).collect(),
-            http_connections_max: HTTPS_CONNECTIONS_MAX,
+            http_connections_max: self.limits.https_connections,
             readings_stored: tally.readings,
             commits: tally.commits,
             commits_failed: tally.commits_failed,

@@ -18,6 +18,7 @@ mod notices;
 mod profiles;
 mod renewal;
 pub(crate) mod seal;
+mod socket;
 mod sys;
 mod voice;
 
@@ -26,16 +27,24 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{args::Up, paths};
+use crate::{args::Up, config::Config, paths};
 
 type Problem = Box<dyn std::error::Error>;
 
 /// Starts the hub and serves until SIGINT or SIGTERM.
-pub(crate) fn run(data: Option<PathBuf>, up: Up) -> Result<(), Problem> {
+/// `is_said` knows the flags that were given on the command line: these go before the file.
+pub(crate) fn run(
+    data: Option<PathBuf>,
+    mut up: Up,
+    is_said: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
+    let data = paths::data(data);
+    let mut config = Config::read(up.config.as_deref(), &data)?;
+    config.complete(&mut up, is_said);
     log();
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(paths::data(data), up))
+    runtime.block_on(serve(data, up, config))
 }
 
 fn log() {
@@ -54,13 +63,13 @@ fn raise_descriptors() {
     }
 }
 
-async fn serve(data: PathBuf, up: Up) -> Result<(), Problem> {
+async fn serve(data: PathBuf, up: Up, config: Config) -> Result<(), Problem> {
     // Password hashes and readings are nobody else's.
     DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
     let sealing = seal::find(&data, &up.seal)?;
     eprintln!("keys are sealed with {}", sealing.source());
     let hub = hub::Hub::open(&data, sealing, &up).await?;
-    let doors = doors::open(&hub, &up).await?;
+    let doors = doors::open(&hub, &up, &config).await?;
     if up.home_assistant {
         home_assistant::start(&hub)?;
     }

@@ -98,3 +98,19 @@ fn a_narrower_standing_narrows_foreign_topics_too() {
         assert!(grants.receive("cmnd/plug1/POWER").is_err());
     }
 }
+
+#[test]
+fn a_weak_device_has_its_foreign_topics_but_for_packs() {
+    let grants = |document: &str, names: &[(&str, &str)]| {
+        let profile = Profile::parse(document.as_bytes()).unwrap();
+        let names = Names::new(names.iter().copied()).unwrap();
+        let mapping = Arc::new(Mapping::compile(profile.plan(), &names, "id").unwrap());
+        let compiled = Grants::compile(DEVICE, &profile, &Overlay::default(), Standing::Full);
+        compiled.weak().with_mapping(mapping)
+    };
+    let plug = grants(TASMOTA_PLUG, &[("topic", "plug1")]);
+    assert!(plug.publish("tele/plug1/SENSOR").is_ok());
+    assert_eq!(plug.receive("cmnd/plug1/POWER"), Ok(()));
+    let node = grants(hedgerow_model::SPARKPLUG_B_NODE, &[("group", "g"), ("node", "n")]);
+    assert_eq!(node.publish("spBv1.0/g/NDATA/n"), Err(GrantDenial::Weak));
+}

@@ -131,7 +131,10 @@ fn cell(people: &People, now: Timestamp, device: &Device, column: Column) -> Mar
         html! { @match at { Some(at) => (words::moment(at, now)), None => span.hint { (none) } } }
     };
     match column {
-        Column::Standing => words::standing(device.standing),
+        Column::Standing => html! {
+            (words::standing(device.standing))
+            @if device.password.is_some() { " " (words::weak()) }
+        },
         Column::Connection => words::presence(is_connected),
         Column::Heard => moment(heard, "never"),
         Column::State => html! { (words::state(device.state)) },

@@ -77,6 +77,7 @@ impl Sight<'_> {
             }
             p.about {
                 (words::standing(device.standing)) " "
+                @if device.password.is_some() { (words::weak()) " " }
                 (words::because(device.standing, device.because)) " "
                 span.hint {
                     @if is_connected { "Connected" } @else { "Not connected" }

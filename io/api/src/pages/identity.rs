@@ -52,7 +52,11 @@ pub(crate) async fn page(
             dt { "Profile" } dd { (device.profile) }
             @if let Some(group) = &device.group { dt { "Group" } dd { (group) } }
             @for label in &device.labels { dt { (label.key()) } dd { (label.value()) } }
-            dt { "Private key" } dd { (storage(device.key_storage)) ". It never leaves the device." }
+            @if device.password.is_some() {
+                dt { "Sign-in" } dd { "A password over TLS 1.2 or 1.3: " (words::weak()) }
+            } @else {
+                dt { "Private key" } dd { (storage(device.key_storage)) ". It never leaves the device." }
+            }
             dt { "Enrolled" } dd { (words::moment(device.created, now)) }
         }
         @if visitor.operates() {
@@ -62,9 +66,14 @@ pub(crate) async fn page(
                 button { "Rename" }
             }
         }
-        h2 { "Certificates" }
-        p.hint { "A device renews its certificate by itself when two thirds of its life are over." }
-        (certificate_table(&visitor, &certificates))
+        @if device.password.is_some() {
+            h2 { "Password" }
+            p.hint { "Whoever learns it can pose as this device. A new one, which ends its sessions, is made with " code { "hedgerow device password " (id) } "." }
+        } @else {
+            h2 { "Certificates" }
+            p.hint { "A device renews its certificate by itself when two thirds of its life are over." }
+            (certificate_table(&visitor, &certificates))
+        }
     };
     Ok(sight.page(Tab::Identity, &[], main))
 }

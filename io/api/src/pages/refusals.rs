@@ -60,6 +60,9 @@ impl Store for Nothing {
     fn counts(&self, _: TenantId, _: Timestamp) -> Pending<'_, Counts> {
         none()
     }
+    fn weak_devices(&self, _: TenantId) -> Pending<'_, u64> {
+        none()
+    }
     fn facts(&self, _: DeviceKey) -> Pending<'_, Vec<Fact>> {
         none()
     }
@@ -261,6 +264,7 @@ fn house() -> Router {
         fingerprint: "00".into(),
         devices_url: "https://hub:8444".into(),
         mqtts: "hub:8883".into(),
+        mqtts_weak: None,
         hosts: vec!["localhost".into()],
         passkeys: crate::Passkeys::default(),
         warning: None,

@@ -68,6 +68,11 @@ pub(crate) fn standing(standing: Standing) -> Markup {
     html! { span class={ "mark " (class) } { (shape(class)) (word) } }
 }
 
+/// The mark of a device that signs in with a password.
+pub(crate) fn weak() -> Markup {
+    html! { span class="mark restricted" title="It signs in with a password" { (shape("restricted")) "Weak" } }
+}
+
 /// A shape for a state.
 pub(crate) fn shape(class: &str) -> Markup {
     html! {
@@ -103,6 +108,9 @@ pub(crate) const fn because(standing: Standing, fact: Option<Fact>) -> &'static 
         (_, Some(Fact::BehavesOddly)) => {
             "It behaves unlike itself. It may publish only what is essential."
         }
+        (Standing::Full, Some(Fact::Password)) => {
+            "It can do no better than a password: weak. It may use its properties, events and actions, and nothing of the hub's own. Replace it when you can."
+        }
         (Standing::Full, _) => "Its certificate is valid and nothing speaks against it.",
         (Standing::Restricted, _) => "It may publish only what is essential.",
         (Standing::Remediate, _) => "It may only do what it needs to heal.",
@@ -117,6 +125,8 @@ pub(crate) fn refusal(word: &str) -> &str {
         "undeclared" => "Not in the profile",
         "withheld" => "Withheld by the owner",
         "standing" => "Not with its standing",
+        "weak" => "Not with a password",
+        "password" => "Password changed or taken away",
         "wrong-type" => "Of the wrong kind",
         "not-finite" => "Not a finite number",
         "out-of-range" => "Out of range",

@@ -51,6 +51,8 @@ pub(crate) struct DeviceView {
     key_storage: &'static str,
     /// Its newest certificate.
     certificate: Option<CertificateView>,
+    /// Whether it signs in with a password: it can do no better, and its owner took it in all the same.
+    weak: bool,
     /// When it enrolled.
     created: String,
     /// When it was last heard.
@@ -102,6 +104,7 @@ pub(crate) fn view(people: &People, device: Device) -> DeviceView {
             not_after: certificate.not_after.to_string(),
             revoked: None,
         }),
+        weak: device.password.is_some(),
         created: device.created.to_string(),
         last_seen: heard.map(|at| at.to_string()),
         connected: presence.is_some_and(|presence| presence.sessions > 0),

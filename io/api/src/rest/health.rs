@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::{
     People,
     door::SignedIn,
-    meters,
+    meters::{self, Limit},
     people::Doorstep,
     problem::{Problem, Refused},
 };
@@ -106,6 +106,19 @@ pub(crate) async fn status(
         refusals: people.plane.denials().filter(|(_, count)| *count > 0).collect(),
         warning: people.warning.clone(),
     }))
+}
+
+/// The limits of the hub.
+#[utoipa::path(get, path = "/api/v1/limits", tag = "hub", responses(
+    (status = 200, description = "Every limit of the configuration", body = Vec<Limit>),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn limits(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+) -> Result<Json<Vec<Limit>>, Refused> {
+    // Asked for its right to look, which is that of the numbers.
+    people.control.counts(&who.ctx).await?;
+    Ok(Json((people.meters)().limits))
 }
 
 /// What the hub counts, in the text format of Prometheus.

@@ -16,6 +16,7 @@ pub(crate) mod session;
 pub(crate) mod standing;
 pub(crate) mod things;
 pub(crate) mod tokens;
+pub(crate) mod weak;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/release", post(standing::release))
         .route("/retire", post(standing::retire))
         .route("/revoke", post(standing::revoke))
+        .route("/password", post(weak::change))
         .route("/actions/{action}", post(actions::invoke))
         .route("/timeline", get(devices::timeline))
         .route("/certificates", get(devices::certificates))
@@ -52,9 +54,11 @@ pub(crate) fn router() -> Router<Arc<People>> {
     let v1 = Router::new()
         .route("/health", get(health::health))
         .route("/status", get(health::status))
+        .route("/limits", get(health::limits))
         .route("/openapi.json", get(crate::open_api::document))
         .route("/devices", get(devices::list).post(devices::carry))
         .nest("/devices/{id}", device)
+        .route("/weak-devices", post(weak::admit))
         .route("/profiles", get(profiles::list))
         .nest("/profiles/{name}", profile)
         .route("/claims", get(claims::list).post(claims::create))

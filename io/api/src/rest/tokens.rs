@@ -6,12 +6,17 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_control::{NewToken, Token};
-use hedgerow_policy::{Scopes, TopicGrant};
+use hedgerow_listen::server::certificate_id;
+use hedgerow_policy::{CertificateId, Scopes, TopicGrant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::forms::{Body, whole};
+use super::{
+    devices::hex,
+    forms::{Body, whole},
+};
 use crate::{
     People,
     door::{SignedIn, digest},
@@ -37,6 +42,10 @@ pub(crate) struct TokenRequest {
     #[schema(minimum = 1, maximum = 31_622_400)]
     #[serde(default, deserialize_with = "whole")]
     expires_in: Option<i64>,
+    /// A certification request (PKCS#10, PEM) for a P-256 key: the program then proves itself over MQTT by the
+    /// certificate that comes back, and there is no secret.
+    #[schema(max_length = 16384)]
+    csr: Option<String>,
 }
 
 /// One thing that a token may say or hear over MQTT: `subscribe things/+/properties/#`.
@@ -77,6 +86,8 @@ pub(crate) struct TokenView {
     scopes: Vec<&'static str>,
     /// What it may say and hear over MQTT; where it is empty, its scopes say.
     allow: Vec<String>,
+    /// SHA-256 over the certificate that its program shows instead of a secret, in hex.
+    certificate: Option<String>,
     /// When it was made.
     created: String,
     /// Until when it works; null for the token of the machine itself.
@@ -88,8 +99,10 @@ pub(crate) struct TokenView {
 pub(crate) struct TokenMade {
     /// Without its secret.
     token: TokenView,
-    /// The secret; shown once.
-    secret: String,
+    /// The secret; shown once, and null where there is a certificate instead.
+    secret: Option<String>,
+    /// The certificate and the issuing CA's (PEM), where a request was sent.
+    certificate: Option<String>,
 }
 
 /// Tokens.
@@ -107,6 +120,7 @@ fn view(token: &Token) -> TokenView {
         name: token.name.clone(),
         scopes: token.scopes.words().collect(),
         allow: token.grants.iter().map(TopicGrant::to_string).collect(),
+        certificate: token.certificate.map(|CertificateId(id)| hex(&id)),
         created: token.created.to_string(),
         expires: token.expires.map(|at| at.to_string()),
     }
@@ -141,10 +155,45 @@ pub(crate) async fn create(
     }
     let life_ms = seconds.checked_mul(1000).unwrap_or(i64::MAX);
     let new = NewToken { name: request.name, scopes, grants: grants(&request.allow)?, life_ms };
-    let secret = people.secret();
-    let token = people.control.create_token(&who.ctx, new, digest(&secret)).await?;
-    let made = TokenMade { token: view(&token), secret };
+    let made = match request.csr {
+        Some(csr) => certified(&people, &who, new, &csr).await?,
+        None => {
+            let secret = people.secret();
+            let token = people.control.create_token(&who.ctx, new, digest(&secret)).await?;
+            TokenMade { token: view(&token), secret: Some(secret), certificate: None }
+        }
+    };
     Ok((StatusCode::CREATED, Json(made)).into_response())
+}
+
+async fn certified(
+    people: &People,
+    who: &SignedIn,
+    new: NewToken,
+    csr: &str,
+) -> Result<TokenMade, Refused> {
+    let request = from_pem(csr, "CERTIFICATE REQUEST").unwrap_or_default();
+    let made =
+        people.control.create_token_with_certificate(&who.ctx, new, &request, certificate_id);
+    let (token, der) = made.await?;
+    let own = people.control.own_certificates(&who.ctx).await?;
+    let issuing = own.iter().find(|(kind, _)| *kind == "issuing").map(|(_, der)| pem(der));
+    let certificate = Some(pem(&der) + &issuing.unwrap_or_default());
+    Ok(TokenMade { token: view(&token), secret: None, certificate })
+}
+
+/// The DER in a PEM text with this label; nothing when it is none.
+fn from_pem(text: &str, label: &str) -> Option<Vec<u8>> {
+    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let body: String = body.split_whitespace().collect();
+    STANDARD.decode(body).ok()
+}
+
+/// A certificate as PEM.
+fn pem(der: &[u8]) -> String {
+    let body = hedgerow_onboarding::est::to_body(der);
+    format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 }
 
 /// Tokens, without their secrets.

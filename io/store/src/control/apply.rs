@@ -3,7 +3,7 @@
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_control::{CertificateRecord, Change, Failure, Token};
 use hedgerow_identity::Claim;
-use hedgerow_policy::{Fact, TopicGrant};
+use hedgerow_policy::{CertificateId, Fact, PasswordId, TopicGrant};
 use hedgerow_registry::{Device, DeviceKey, Label};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
@@ -81,6 +81,14 @@ pub(super) async fn change(
                  WHERE tenant = ? AND id = ? AND incarnation = ?",
             );
             one(connection, keyed(statement.bind(storage.word()), device), MOVED_ON).await
+        }
+        Change::SetDevicePassword(device, password) => {
+            let statement = sqlx::query(
+                "UPDATE devices SET password = ?, revision = revision + 1
+                 WHERE tenant = ? AND id = ? AND incarnation = ?",
+            );
+            let hash = password.map(|PasswordId(hash)| hash.to_vec());
+            one(connection, keyed(statement.bind(hash), device), MOVED_ON).await
         }
         Change::AddFact(device, fact) => {
             let statement = keyed(
@@ -268,8 +276,8 @@ fn keyed<'q>(statement: Statement<'q>, device: &DeviceKey) -> Statement<'q> {
 async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(), Failure> {
     let grants: Vec<String> = token.grants.iter().map(TopicGrant::to_string).collect();
     let statement = sqlx::query(
-        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires, certificate)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(token.id)
     .bind(token.hash.as_slice())
@@ -278,7 +286,8 @@ async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(
     .bind(token.scopes.words().collect::<Vec<_>>().join(" "))
     .bind(grants.join("\n"))
     .bind(token.created.as_ms())
-    .bind(token.expires.map(Timestamp::as_ms));
+    .bind(token.expires.map(Timestamp::as_ms))
+    .bind(token.certificate.map(|CertificateId(hash)| hash.to_vec()));
     run(connection, statement).await.map(drop)
 }
 
@@ -304,8 +313,9 @@ async fn add_claim(
 async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Result<(), Failure> {
     let statement = sqlx::query(
         "INSERT INTO devices (tenant, id, incarnation, name, state, standing, because, profile,
-                              names, carrier, grouping, key_storage, created, revision, id_text, search)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              names, carrier, grouping, key_storage, created, revision, id_text,
+                              search, password)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     let statement = keyed(statement, &device.key)
         .bind(device.name.as_str())
@@ -320,7 +330,8 @@ async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Resul
         .bind(device.created.as_ms())
         .bind(device.revision)
         .bind(device.key.id.to_string())
-        .bind(search_text(&device.name, &device.labels));
+        .bind(search_text(&device.name, &device.labels))
+        .bind(device.password.map(|PasswordId(hash)| hash.to_vec()));
     run(connection, statement).await?;
     replace_labels(connection, &device.key, &device.labels).await
 }

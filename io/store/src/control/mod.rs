@@ -107,6 +107,10 @@ impl Store for ControlStore {
         Box::pin(read_devices::counts(&self.readers, tenant, now))
     }
 
+    fn weak_devices(&self, tenant: TenantId) -> Pending<'_, u64> {
+        Box::pin(read_devices::weak(&self.readers, tenant))
+    }
+
     fn facts(&self, device: DeviceKey) -> Pending<'_, Vec<Fact>> {
         Box::pin(read_devices::facts(&self.readers, device))
     }

@@ -111,6 +111,18 @@ pub(super) async fn counts(
     })
 }
 
+pub(super) async fn weak(readers: &SqlitePool, tenant: TenantId) -> Result<u64, Failure> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM devices
+         WHERE tenant = ? AND password IS NOT NULL AND state NOT IN ('retired', 'erased')",
+    )
+    .bind(tenant.0)
+    .fetch_one(readers)
+    .await
+    .map_err(failure)?;
+    Ok(count.unsigned_abs())
+}
+
 pub(super) async fn facts(readers: &SqlitePool, device: DeviceKey) -> Result<Vec<Fact>, Failure> {
     let words: Vec<String> = sqlx::query_scalar(
         "SELECT fact FROM facts

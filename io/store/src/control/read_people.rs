@@ -1,6 +1,6 @@
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_control::{Failure, Person, Token};
-use hedgerow_policy::{PersonId, Role, Scopes, TopicGrant};
+use hedgerow_policy::{CertificateId, PersonId, Role, Scopes, TopicGrant};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
 use super::{
@@ -95,7 +95,15 @@ fn token_of(row: &SqliteRow) -> Result<Token, Failure> {
     };
     let grants: &str = rows::get(row, "grants")?;
     let grants: Result<_, _> = grants.lines().map(TopicGrant::parse).collect();
+    let certificate: Option<Vec<u8>> = rows::get(row, "certificate")?;
+    let certificate = match certificate {
+        Some(id) => {
+            Some(CertificateId(id.try_into().map_err(|_| damaged("a token's certificate"))?))
+        }
+        None => None,
+    };
     Ok(Token {
+        certificate,
         tenant: TenantId(rows::get(row, "tenant")?),
         id: rows::get(row, "id")?,
         hash: rows::bytes(row, "hash")?,

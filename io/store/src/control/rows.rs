@@ -4,7 +4,7 @@ use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{CertificateRecord, Failure, Named, NamedAs};
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
 use hedgerow_model::mapping::Names;
-use hedgerow_policy::{CertificateId, Fact, Standing};
+use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
 use hedgerow_registry::{Certificate, Device, DeviceKey, KeyStorage, Label, State};
 use sqlx::{ColumnIndex, Decode, Row, Sqlite, Type, sqlite::SqliteRow};
 
@@ -54,6 +54,11 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         }),
         None => None,
     };
+    let password: Option<Vec<u8>> = get(row, "password")?;
+    let password = match password {
+        Some(hash) => Some(PasswordId(hash.try_into().map_err(|_| damaged("a password's hash"))?)),
+        None => None,
+    };
     let labels: Option<&str> = get(row, "labels")?;
     Ok(Device {
         key: key(row, "id")?,
@@ -69,6 +74,7 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         labels: labels.map(read_labels).unwrap_or_default(),
         key_storage: KeyStorage::parse(get(row, "key_storage")?),
         certificate,
+        password,
         created: time(row, "created")?,
         last_seen: maybe_time(row, "last_seen")?,
         is_connected: get(row, "connected")?,

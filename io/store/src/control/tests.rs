@@ -70,6 +70,7 @@ fn device(n: u8, name: &str) -> Device {
         labels: vec![Label::new("room", "Kitchen").unwrap()],
         key_storage: KeyStorage::Unknown,
         certificate: None,
+        password: None,
         created: NOW,
         last_seen: None,
         is_connected: false,
@@ -298,6 +299,7 @@ async fn tokens_are_found_by_their_hash_until_removed() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(&directory).await;
     let script = Token {
+        certificate: None,
         tenant: TENANT,
         id: 5,
         hash: [3; 32],
@@ -309,7 +311,9 @@ async fn tokens_are_found_by_their_hash_until_removed() {
     };
     let grants = ["subscribe things/+/properties/#", "publish a b/#"];
     let grants = grants.map(|grant| TopicGrant::parse(grant).unwrap()).to_vec();
-    let bridge = Token { id: 6, hash: [4; 32], scopes: Scopes::NONE, grants, ..script.clone() };
+    let certificate = Some(CertificateId([8; 32]));
+    let bridge =
+        Token { id: 6, hash: [4; 32], certificate, scopes: Scopes::NONE, grants, ..script.clone() };
     let add = |token: &Token| Change::AddToken(Box::new(token.clone()));
     store.commit(commit(vec![add(&script), add(&bridge)])).await.unwrap();
     assert_eq!(store.token([3; 32]).await.unwrap(), Some(script.clone()));

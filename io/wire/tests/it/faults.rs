@@ -251,6 +251,7 @@ impl hedgerow_wire::Door for Stuck {
     async fn open(
         &self,
         tcp: tokio::net::TcpStream,
+        _: std::net::IpAddr,
     ) -> Result<(Self::Stream, hedgerow_listen::Caller), &'static str> {
         std::future::pending::<()>().await;
         drop(tcp);

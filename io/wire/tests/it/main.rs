@@ -6,6 +6,7 @@ mod faults;
 mod gate;
 mod grants;
 mod kept;
+mod limits;
 mod peer;
 mod sessions;
 mod shards;

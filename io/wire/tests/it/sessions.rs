@@ -161,7 +161,7 @@ fn a_client_without_a_name_is_given_one() {
 #[test]
 fn the_queue_of_an_absent_client_is_bounded() {
     let mut settings = Settings::default();
-    settings.mqtt.queue_messages_max = 3;
+    settings.mqtt.queue.messages_max = 3;
     let hub = Hub::new(settings);
     let mut client = hub.connect(&lasting("c"));
     client.subscribe("t", QoS::AtLeastOnce);

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use hedgerow_base::TenantId;
-use hedgerow_listen::{Caller, SignIn, limits::FAILED_SIGN_INS_FREE, server::now};
+use hedgerow_listen::{Caller, Proved, Shown, SignIn, limits::FAILED_SIGN_INS_FREE, server::now};
 use hedgerow_mqtt::{Connect, Packet, QoS, Version};
 use hedgerow_policy::{Application, Scopes};
 use hedgerow_wire::{Settings, Verdict};
@@ -19,9 +19,9 @@ impl hedgerow_wire::Door for Welcome {
     async fn open(
         &self,
         tcp: tokio::net::TcpStream,
+        from: std::net::IpAddr,
     ) -> Result<(Self::Stream, Caller), &'static str> {
-        let from = tcp.peer_addr().map_err(|_| "reset")?;
-        Ok((tcp, Caller::Unproven(self.0.caller(from.ip()))))
+        Ok((tcp, Caller::Unproven(self.0.caller(from))))
     }
 }
 
@@ -36,7 +36,10 @@ fn hub() -> (Hub, SocketAddr) {
 fn hub_and_desk() -> (Hub, SocketAddr, Arc<SignIn>) {
     let hub = Hub::new(Settings::default());
     let program = Application { tenant: TenantId::FIRST, token: 1, scopes: Scopes::READ };
-    let sign_in = SignIn::new(move |hash, _| hash.starts_with(&RIGHT).then_some(program));
+    let sign_in = SignIn::new(move |shown, _| {
+        let Shown::Secret { hash, .. } = shown else { return None };
+        hash.starts_with(&RIGHT).then_some(Proved::Application(program))
+    });
     let door = Welcome(Arc::clone(&sign_in));
     let address = hub.wire.listen(([127, 0, 0, 1], 0).into(), door).unwrap();
     (hub, address, sign_in)
@@ -140,7 +143,7 @@ fn wrong_secrets_are_answered_later_and_later_while_the_right_one_is_not() {
     let (hub, address, sign_in) = hub_and_desk();
     let fail = |times| {
         let here = sign_in.caller([127, 0, 0, 1].into());
-        (0..times).for_each(|_| assert!(here.sign_in(b"wrong", now()).is_err()));
+        (0..times).for_each(|_| assert!(here.sign_in("token", b"wrong", now()).is_err()));
     };
     let wrong = with(Version::V311, Some(b"wrong"));
     fail(FAILED_SIGN_INS_FREE);

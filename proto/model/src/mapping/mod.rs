@@ -72,6 +72,12 @@ impl Route {
         &self.topic
     }
 
+    /// Whether one payload can have many values of one property, each with a time of its own.
+    #[must_use]
+    pub const fn is_pack(&self) -> bool {
+        matches!(self.reader, Reader::Sparkplug(..))
+    }
+
     /// What is taken from its payloads; nothing when they are only passed on.
     #[must_use]
     pub const fn targets(&self) -> &[Target] {

@@ -118,7 +118,7 @@ impl Server {
             return Err((ReasonCode::BAD_USER_NAME_OR_PASSWORD, "control-character"));
         }
         if let Some(will) = &connect.will {
-            if !topic::is_within_limits(will.topic) {
+            if !self.settings.topics.allow(will.topic) {
                 return Err((ReasonCode::TOPIC_NAME_INVALID, "topic-limits"));
             }
             if topic::is_reserved(will.topic) {
@@ -232,8 +232,8 @@ impl Server {
         self.will = None;
         self.session_expiry_s = 0;
         if self.phase == Phase::Deciding {
-            let mut buffer = [0; limits::REASON_STRING_BYTES_MAX + 4];
-            let told = self.reason_string(PacketKind::ConnAck, text, &mut buffer);
+            let mut buffer = [0; limits::LAST_WORDS_BYTES_MAX];
+            let told = self.last_words(PacketKind::ConnAck, reason, text, &mut buffer);
             for properties in [told, Properties::NONE] {
                 let start = out.len();
                 self.put(
@@ -259,8 +259,8 @@ impl Server {
         out: &mut Vec<u8>,
     ) -> Closed {
         if self.phase == Phase::Open && self.version == Version::V5 {
-            let mut buffer = [0; limits::REASON_STRING_BYTES_MAX + 4];
-            let properties = self.reason_string(PacketKind::Disconnect, text, &mut buffer);
+            let mut buffer = [0; limits::LAST_WORDS_BYTES_MAX];
+            let properties = self.last_words(PacketKind::Disconnect, reason, text, &mut buffer);
             let reason = match reason.fits(PacketKind::Disconnect) {
                 true => reason,
                 false => ReasonCode::PROTOCOL_ERROR,
@@ -282,6 +282,30 @@ impl Server {
         let will = self.phase == Phase::Open && self.will.is_some();
         self.phase = Phase::Closed;
         Closed { why, fault: Some(Fault::Unavailable), will }
+    }
+
+    /// Where else to go, and why.
+    fn last_words<'b>(
+        &self,
+        kind: PacketKind,
+        reason: ReasonCode,
+        text: Option<&str>,
+        buffer: &'b mut [u8],
+    ) -> Properties<'b> {
+        let sends_on = matches!(reason, ReasonCode::USE_ANOTHER_SERVER | ReasonCode::SERVER_MOVED);
+        let reference = self.settings.server_reference.as_deref().filter(|_| sends_on);
+        let Some(reference) = reference.filter(|_| self.version == Version::V5) else {
+            return self.reason_string(kind, text, buffer);
+        };
+        let mut writer = PropertyWriter::new(buffer, Place::Packet(kind));
+        let reference = cut(reference, limits::SERVER_REFERENCE_BYTES_MAX);
+        // INVARIANT: the buffer has room for both; without it nothing is said.
+        let _ = writer.push(PropertyId::SERVER_REFERENCE, Value::Text(reference));
+        if let Some(text) = text.filter(|_| self.problem_information) {
+            let text = cut(text, limits::REASON_STRING_BYTES_MAX);
+            let _ = writer.push(PropertyId::REASON_STRING, Value::Text(text));
+        }
+        writer.finish().unwrap_or(Properties::NONE)
     }
 
     pub(super) fn reason_string<'b>(

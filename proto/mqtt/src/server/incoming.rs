@@ -32,8 +32,11 @@ pub(super) enum State {
 
 /// Why a message goes nowhere whoever sends it: reason code, text, word for a counter.
 #[inline]
-fn turned_away(name: &str) -> Option<(ReasonCode, &'static str, &'static str)> {
-    if !topic::is_within_limits(name) {
+fn turned_away(
+    name: &str,
+    limits: topic::TopicLimits,
+) -> Option<(ReasonCode, &'static str, &'static str)> {
+    if !limits.allow(name) {
         return Some((ReasonCode::TOPIC_NAME_INVALID, "topic too long", "topic-limits"));
     }
     topic::is_reserved(name).then_some((
@@ -116,7 +119,7 @@ impl Server {
                 return self.aliased(message, alias as usize, out);
             }
         }
-        if let Some(refusal) = turned_away(message.topic) {
+        if let Some(refusal) = turned_away(message.topic, self.settings.topics) {
             return self.turn_away(&message, refusal, out);
         }
         Event::Publish(message)
@@ -163,7 +166,7 @@ impl Server {
         if alias > usize::from(self.settings.topic_alias_max) {
             return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
         }
-        if let Some(refusal) = turned_away(message.topic) {
+        if let Some(refusal) = turned_away(message.topic, self.settings.topics) {
             return self.turn_away(&message, refusal, out);
         }
         if self.aliases.len() < alias {
@@ -306,15 +309,16 @@ impl Server {
     }
 
     /// Answers a SUBSCRIBE. `judge` is asked for each filter that the limits allow, and told whether the
-    /// subscription is new; what it lets pass is remembered in the session.
+    /// subscription is new; what it lets pass is remembered in the session. Gives the word of a limit that
+    /// turned one away.
     pub fn subscribe(
         &mut self,
         subscribe: &Subscribe<'_>,
         mut judge: impl FnMut(&str, SubscriptionOptions, bool) -> Result<(), ReasonCode>,
         out: &mut Vec<u8>,
-    ) {
+    ) -> Option<&'static str> {
         let mut codes = [0; limits::FILTERS_MAX];
-        let mut len = 0;
+        let (mut len, mut beyond) = (0, None);
         let identifier = subscribe.properties.number(PropertyId::SUBSCRIPTION_IDENTIFIER);
         for (slot, (filter, mut options)) in codes.iter_mut().zip(subscribe.filters.iter()) {
             options.identifier = identifier.and_then(NonZeroU32::new);
@@ -322,8 +326,10 @@ impl Server {
             let room =
                 !is_new || self.session.subscription_count() < self.settings.subscriptions_max;
             let result = if !room {
+                beyond = Some("subscriptions-full");
                 Err(ReasonCode::QUOTA_EXCEEDED)
-            } else if !topic::is_within_limits(filter) {
+            } else if !self.settings.topics.allow(filter) {
+                beyond = Some("topic-limits");
                 Err(ReasonCode::TOPIC_FILTER_INVALID)
             } else {
                 judge(filter, options, is_new)
@@ -342,6 +348,7 @@ impl Server {
             Packet::SubAck(SubAck { id: subscribe.id, properties: Properties::NONE, codes }),
             out,
         );
+        beyond
     }
 
     /// Answers an UNSUBSCRIBE; `gone` hears of each subscription that there was.

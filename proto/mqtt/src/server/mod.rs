@@ -27,12 +27,12 @@ use incoming::Pending;
 pub use outgoing::Delivery;
 
 use crate::{
-    Connect, PacketId, Properties, Publish, ReasonCode, Session, Subscribe, Unsubscribe, Version,
-    delivery::Aliases, limits,
+    Connect, PacketId, Properties, Publish, QueueBounds, ReasonCode, Session, Subscribe,
+    Unsubscribe, Version, delivery::Aliases, limits, topic::TopicLimits,
 };
 
 /// What a server offers; the defaults are the constants in [`limits`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Bytes of a packet from the client.
     pub packet_bytes_max: usize,
@@ -48,12 +48,14 @@ pub struct Settings {
     pub session_expiry_s_max: u32,
     /// Milliseconds to a complete CONNECT.
     pub connect_ms_max: i64,
+    /// Topic names and filters.
+    pub topics: TopicLimits,
     /// Messages of QoS 1 and 2 kept for the client.
-    pub queue_messages_max: usize,
-    /// Bytes of these.
-    pub queue_bytes_max: usize,
+    pub queue: QueueBounds,
     /// Subscriptions.
     pub subscriptions_max: usize,
+    /// Where clients of 5.0 are sent that are told to use another server.
+    pub server_reference: Option<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -66,9 +68,10 @@ impl Default for Settings {
             keep_alive_s_max: limits::KEEP_ALIVE_S_MAX,
             session_expiry_s_max: limits::SESSION_EXPIRY_S_MAX,
             connect_ms_max: limits::CONNECT_MS_MAX,
-            queue_messages_max: limits::QUEUE_MESSAGES_MAX,
-            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            topics: TopicLimits::WIDEST,
+            queue: QueueBounds::default(),
             subscriptions_max: limits::SUBSCRIPTIONS_MAX,
+            server_reference: None,
         }
     }
 }
@@ -281,6 +284,11 @@ impl Server {
                 .map(|ms| Deadline { at: self.heard.plus_ms(ms), why: "keep-alive" }),
             Phase::Deciding | Phase::Closed => None,
         }
+    }
+
+    /// The client was not listened to on purpose until now: its silence was not its own.
+    pub const fn excuse(&mut self, now: Timestamp) {
+        self.heard = now;
     }
 
     /// Ends the connection if its deadline has passed.

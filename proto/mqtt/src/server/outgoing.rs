@@ -67,8 +67,7 @@ impl Server {
 
     /// Puts a message of QoS 1 or 2 into the session; [`Server::send`] sends it.
     pub fn deliver(&mut self, message: &Kept, options: &DeliveryOptions) -> Delivery {
-        let (messages, bytes) = (self.settings.queue_messages_max, self.settings.queue_bytes_max);
-        match self.session.enqueue(message, options, messages, bytes) {
+        match self.session.enqueue(message, options, &self.settings.queue) {
             Some(order) => Delivery::Kept(order),
             None => Delivery::QueueFull,
         }
@@ -93,6 +92,7 @@ impl Server {
             packet_bytes: self.packet_bytes,
             out_bytes: out_bytes_max,
             stored,
+            age_ms_max: self.settings.queue.age_ms_max,
         };
         self.session.send(allowance, &mut self.given, now, out)
     }

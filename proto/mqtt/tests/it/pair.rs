@@ -148,7 +148,10 @@ impl Pair {
                     publish.encode(version, &mut self.down).unwrap();
                 }
             }
-            Event::Subscribe(subscribe) => server.subscribe(&subscribe, |_, _, _| Ok(()), down),
+            Event::Subscribe(subscribe) => {
+                let beyond = server.subscribe(&subscribe, |_, _, _| Ok(()), down);
+                log.extend(beyond.map(|limit| format!("beyond {limit}")));
+            }
             Event::Unsubscribe(unsubscribe) => server.unsubscribe(&unsubscribe, |_| (), down),
             Event::Acknowledged => {
                 log.push("acknowledged".into());

@@ -1,8 +1,9 @@
 //! What outlives a connection, and the queue's limits.
 
+use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{
     Connect, Delivery, DeliveryOptions, Kept, PacketKind, Place, PropertyId, PropertyWriter,
-    Publish, QoS, Settings, SubscriptionOptions, Value, Version,
+    Publish, QoS, QueueBounds, QueuePolicy, Settings, SubscriptionOptions, Value, Version,
 };
 
 use crate::pair::{Pair, connect, message};
@@ -41,7 +42,11 @@ fn messages_wait_for_a_client_that_is_away() {
     let mut pair = Pair::open(Settings::default(), &lasting);
     let (mut session, seconds) = pair.server.take_session().unwrap();
     assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
-    assert!(session.enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, 1, 100).is_some());
+    assert!(
+        session
+            .enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, &QueueBounds::default())
+            .is_some()
+    );
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
     pair.kept = Some(session);
     let log = pair.dial(&lasting);
@@ -106,8 +111,9 @@ fn the_window_of_the_client_is_kept_and_refilled() {
 
 #[test]
 fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
-    let settings = Settings { queue_messages_max: 3, queue_bytes_max: 10, ..Settings::default() };
-    let mut pair = Pair::open(settings, &connect(Version::V5, true));
+    let queue = QueueBounds { messages_max: 3, bytes_max: 10, ..QueueBounds::default() };
+    let settings = Settings { queue, ..Settings::default() };
+    let mut pair = Pair::open(settings.clone(), &connect(Version::V5, true));
     let two_bytes = Kept::new(&message("t", QOS_1), pair.now);
     for _ in 0..3 {
         assert!(matches!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::Kept(_)));
@@ -117,6 +123,87 @@ fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
     let nine = Kept::new(&Publish { payload: b"12345678", ..message("t", QOS_1) }, pair.now);
     assert!(matches!(pair.server.deliver(&nine, &PLAIN), Delivery::Kept(_)));
     assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "an eleventh byte");
+}
+
+fn drop_oldest(messages_max: usize, bytes_max: usize) -> Settings {
+    let policy = QueuePolicy::DropOldest;
+    let queue = QueueBounds { messages_max, bytes_max, policy, ..QueueBounds::default() };
+    Settings { queue, in_flight_max: 2, ..Settings::default() }
+}
+
+fn numbered(number: u16, now: Timestamp) -> Kept {
+    Kept::new(&Publish { payload: &number.to_be_bytes(), ..message("t", QOS_1) }, now)
+}
+
+/// The numbers in the PUBLISH packets.
+fn numbers(mut bytes: &[u8]) -> Vec<u16> {
+    let mut numbers = vec![];
+    while let Ok(hedgerow_mqtt::Split::Whole(frame, rest)) = hedgerow_mqtt::split(bytes, 1000) {
+        let packet = hedgerow_mqtt::Packet::decode(frame, Version::V5);
+        if let Ok(hedgerow_mqtt::Packet::Publish(publish)) = packet {
+            numbers.push(u16::from_be_bytes(publish.payload.try_into().unwrap()));
+        }
+        bytes = rest;
+    }
+    numbers
+}
+
+#[test]
+fn where_the_oldest_make_room_the_latest_arrive_and_what_was_sent_stays() {
+    let mut pair = Pair::open(drop_oldest(4, 1000), &connect(Version::V5, true));
+    pair.server.session_mut().keep_as(Some(1));
+    for number in 0..2 {
+        pair.server.deliver(&numbered(number, pair.now), &PLAIN);
+    }
+    pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
+    assert_eq!(numbers(&pair.down), [0, 1], "two in flight");
+    pair.down.clear();
+    for number in 2..16 {
+        let delivery = pair.server.deliver(&numbered(number, pair.now), &PLAIN);
+        assert!(matches!(delivery, Delivery::Kept(_)), "{number}");
+    }
+    assert_eq!(pair.server.session().queued(), 4);
+    // Identifiers go round in order, so what made room takes a place until the first is acknowledged.
+    assert_eq!(pair.server.deliver(&numbered(16, pair.now), &PLAIN), Delivery::QueueFull);
+    for id in [1, 2] {
+        pair.serve(&[0x40, 2, 0, id], &mut vec![]);
+    }
+    pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
+    assert_eq!(numbers(&pair.down), [14, 15], "the latest");
+    assert!(matches!(pair.server.deliver(&numbered(17, pair.now), &PLAIN), Delivery::Kept(_)));
+}
+
+#[test]
+fn a_client_that_comes_back_gets_the_latest_when_the_oldest_make_room() {
+    for (settings, left) in [(drop_oldest(4, 1000), 4), (drop_oldest(100, 9), 3)] {
+        let mut session = hedgerow_mqtt::Session::new();
+        session.keep_as(Some(1));
+        let now = Timestamp::from_secs(1);
+        for number in 0..50 {
+            assert!(session.enqueue(&numbered(number, now), &PLAIN, &settings.queue).is_some());
+            assert!(session.queued() <= left);
+        }
+        assert_eq!(session.take_displaced(), 50 - left);
+        assert_eq!(session.take_displaced(), 0);
+        let gone: Vec<u64> = (0..50 - left as u64).collect();
+        assert_eq!(session.take_done(), gone, "the disk is told");
+        let too_large = Kept::new(&Publish { payload: &[0; 1000], ..message("t", QOS_1) }, now);
+        assert_eq!(session.enqueue(&too_large, &PLAIN, &settings.queue), None);
+        assert_eq!(session.queued(), left, "for what never fits nothing makes room");
+    }
+}
+
+#[test]
+fn a_message_that_waited_too_long_is_dropped_and_a_moment_earlier_it_is_not() {
+    for (waited_ms, dropped) in [(999, 0), (1000, 1)] {
+        let queue = QueueBounds { age_ms_max: 1000, ..QueueBounds::default() };
+        let settings = Settings { queue, ..Settings::default() };
+        let mut pair = Pair::open(settings, &connect(Version::V5, true));
+        pair.server.deliver(&numbered(1, pair.now), &PLAIN);
+        let now = pair.now.plus_ms(waited_ms);
+        assert_eq!(pair.server.send(now, usize::MAX, u64::MAX, &mut pair.down), dropped);
+        assert_eq!(pair.server.session().queued(), 1 - dropped);
+    }
 }
 
 #[test]
@@ -210,7 +297,7 @@ fn a_session_put_back_goes_on_with_its_identifiers() {
     session.restore(65_536, None, twice);
     session.restore(65_536, Some(kept.clone()), PLAIN);
     session.restore(65_537, Some(kept.clone()), PLAIN);
-    assert_eq!(session.enqueue(&kept, &PLAIN, 100, 1000), Some(65_538));
+    assert_eq!(session.enqueue(&kept, &PLAIN, &QueueBounds::default()), Some(65_538));
     pair.server.take_session();
     pair.kept = Some(session);
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);

@@ -83,6 +83,7 @@ pub(crate) fn admission(device: DeviceId, standing: Standing) -> DeviceAdmission
         device,
         incarnation: Incarnation::FIRST,
         standing,
+        password: None,
         certificates: vec![ValidCertificate { id: CERTIFICATE, expires: NOW.plus_ms(1000) }],
         profile_name: "linux-host".into(),
         profile: Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap()),
@@ -123,7 +124,8 @@ impl House {
         let grants: Vec<_> = grants.iter().map(|text| TopicGrant::parse(text).unwrap()).collect();
         let grants = Arc::new(TopicGrants::compile(&grants).unwrap());
         let (token, hash, expires) = (1, [1; 32], Some(NOW.plus_ms(1000)));
-        let admission = TokenAdmission { tenant, token, hash, scopes, grants, expires };
+        let admission =
+            TokenAdmission { tenant, token, hash, certificate: None, scopes, grants, expires };
         self.plane.directory().apply_tokens([admission]);
         let peer = Witness::of_a_proof().application(Application { tenant, token, scopes });
         self.plane.admit(peer, NOW).unwrap()
