@@ -106,7 +106,7 @@ fn deliver(server: &mut Server, message: &Publish<'_>, now: Timestamp, out: &mut
     if message.qos == QoS::AtMostOnce {
         server.send_kept_now(&kept, &options, now, out);
     } else {
-        server.deliver(&kept, &options);
+        server.deliver(&kept, &options, now);
         server.send(now, 8192, u64::MAX, out);
     }
 }

@@ -187,6 +187,12 @@ impl RunningHub {
         fs::read_to_string(self.folder.path().join("err")).unwrap_or_default()
     }
 
+    /// The number of its process; 0 while it is down.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Ends it at once, as a power cut of the process: SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

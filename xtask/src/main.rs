@@ -6,6 +6,7 @@
 //! cargo xtask layers   the import law
 //! cargo xtask tidy     lengths, words, dead files
 //! cargo xtask bench NAME
+//! cargo xtask soak [MINUTES]   mixed load while hub and clients are killed, half an hour if not said
 //! ```
 
 mod layers;
@@ -15,6 +16,12 @@ mod suite;
 mod tidy;
 
 use std::process::ExitCode;
+
+/// With the programs as they are shipped.
+fn soak(minutes: &str) -> run::Outcome {
+    run::cargo(&["build", "--release", "--bin", "hedgerow"])?;
+    run::cargo(&["run", "--release", "-p", "hedgerow-scenarios", "--bin", "soak", "--", minutes])
+}
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +37,8 @@ fn main() -> ExitCode {
                 run::cargo(&[&["run", "--release", "-p", "hedgerow-bench", "--"], rest].concat())
             })
         }
-        _ => Err("say test, setup, layers, tidy, or bench NAME".into()),
+        ["soak", rest @ ..] => soak(rest.first().copied().unwrap_or("30")),
+        _ => Err("say test, setup, layers, tidy, bench NAME, or soak [MINUTES]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -162,6 +162,7 @@ impl<G: Gate> Link<G> {
         shard: &Shard<G>,
         message: &Kept,
         options: &DeliveryOptions,
+        now: Timestamp,
     ) -> bool {
         let state = &mut *self.state.borrow_mut();
         if !state.may_receive(shard, message.topic()) {
@@ -170,12 +171,12 @@ impl<G: Gate> Link<G> {
         let mqtt = &shard.settings().mqtt;
         let (kept_as, order) = match &mut state.away {
             Some(away) => {
-                let order = away.session.enqueue(message, options, &mqtt.queue);
+                let order = away.session.enqueue(message, options, &mqtt.queue, now);
                 shard.displaced(&mut away.session);
                 (away.session.kept_as(), order)
             }
             None => {
-                let order = match state.server.deliver(message, options) {
+                let order = match state.server.deliver(message, options, now) {
                     Delivery::Kept(order) => Some(order),
                     Delivery::QueueFull => None,
                 };
@@ -337,7 +338,7 @@ impl<G: Gate> State<G> {
             let sent = match qos {
                 QoS::AtMostOnce => self.server.send_kept_now(kept, &options, now, &mut self.out),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                    matches!(self.server.deliver(kept, &options), Delivery::Kept(_))
+                    matches!(self.server.deliver(kept, &options, now), Delivery::Kept(_))
                 }
             };
             match sent {

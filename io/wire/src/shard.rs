@@ -387,7 +387,7 @@ impl<G: Gate> Shard<G> {
         };
         if qos != QoS::AtMostOnce {
             let kept = kept.get_or_insert_with(|| Kept::new(message, now));
-            return link.hand_kept(self, kept, &options);
+            return link.hand_kept(self, kept, &options, now);
         }
         let plain = Publish { dup: false, retain: false, qos, id: None, ..*message };
         let (mut v311, mut v5) = (Vec::new(), Vec::new());
@@ -433,7 +433,7 @@ impl<G: Gate> Shard<G> {
                 QoS::AtMostOnce => target.link.hand_now(self, &mut encoded, options),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
                     let kept = kept.get_or_insert_with(|| Kept::new(message, now));
-                    target.link.hand_kept(self, kept, options);
+                    target.link.hand_kept(self, kept, options, now);
                 }
             }
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hedgerow_base::Timestamp;
+use hedgerow_listen::server::now;
 use hedgerow_mqtt::{Kept, Publish, QoS};
 
 use crate::{
@@ -16,17 +16,15 @@ impl<G: Gate> Voice<G> {
     /// Hands a message to the subscribers of `topic` at QoS 0, and retains it while the hub runs.
     pub fn tell(&self, topic: &str, payload: &[u8]) {
         let message = Publish { retain: true, ..Publish::at_most_once(topic, payload) };
-        let kept_at = Timestamp::from_ms(0);
+        let now = now();
         // Without room for it only those hear it who are there.
-        let _ = self.0.retained.keep(&message, kept_at);
-        self.post(&Kept::new(&message, kept_at), QoS::AtMostOnce, true);
+        let _ = self.0.retained.keep(&message, now);
+        self.post(&Kept::new(&message, now), QoS::AtMostOnce, true);
     }
 
     /// Hands a message to the subscribers of `topic`, at QoS 1 to those who asked for it.
     pub fn say(&self, topic: &str, payload: &[u8]) {
-        // It has no expiry, so when it was kept does not matter.
-        let kept_at = Timestamp::from_ms(0);
-        let message = Kept::new(&Publish::at_most_once(topic, payload), kept_at);
+        let message = Kept::new(&Publish::at_most_once(topic, payload), now());
         self.post(&message, QoS::AtLeastOnce, false);
     }
 

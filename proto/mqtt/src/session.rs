@@ -21,8 +21,6 @@ struct Content {
     topic_len: usize,
     properties_len: usize,
     expires: Option<Timestamp>,
-    /// When it arrived; never long ago when it outlived the server.
-    at: Timestamp,
 }
 
 impl Kept {
@@ -44,7 +42,6 @@ impl Kept {
             topic_len: topic.len(),
             properties_len: properties.len(),
             expires,
-            at: now,
         }))
     }
 
@@ -77,8 +74,7 @@ impl Kept {
         Properties::check(behind.get(..properties_len)?, place).ok()?;
         let expires = i64::from_be_bytes(*expires);
         let expires = (expires != i64::MAX).then(|| Timestamp::from_ms(expires));
-        let (bytes, at) = (rest.into(), Timestamp::from_ms(i64::MAX));
-        Some(Self(Arc::new(Content { bytes, topic_len, properties_len, expires, at })))
+        Some(Self(Arc::new(Content { bytes: rest.into(), topic_len, properties_len, expires })))
     }
 
     /// Bytes of topic, properties and payload.
@@ -117,10 +113,6 @@ impl Kept {
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.0.expires.is_some_and(|at| at <= now)
-    }
-
-    fn is_older_than(&self, age_ms: i64, now: Timestamp) -> bool {
-        now.since_ms(self.0.at) >= age_ms
     }
 
     /// Seconds that are left of its expiry interval, if it has one.
@@ -206,6 +198,8 @@ struct Outgoing {
     is_sent: bool,
     /// A message of QoS 2 waits until this ticket is stored.
     ticket: u64,
+    /// Since when it waits.
+    since: Timestamp,
     options: DeliveryOptions,
     step: Step,
 }
@@ -355,6 +349,7 @@ impl Session {
         message: &Kept,
         options: &DeliveryOptions,
         bounds: &QueueBounds,
+        now: Timestamp,
     ) -> Option<u64> {
         let has_room = |session: &Self| {
             session.queue.len() - session.gaps < bounds.messages_max
@@ -367,7 +362,8 @@ impl Session {
         let (order, step) = (self.next_order, Step::Message(message.clone()));
         self.next_order += 1;
         let options = options.clone();
-        self.queue.push_back(Outgoing { order, is_sent: false, ticket: 0, options, step });
+        let (is_sent, ticket, since) = (false, 0, now);
+        self.queue.push_back(Outgoing { order, is_sent, ticket, since, options, step });
         Some(order)
     }
 
@@ -417,17 +413,19 @@ impl Session {
         if order < self.next_order {
             return;
         }
+        // It is sent whatever its age.
+        let (is_sent, ticket, since) = (true, 0, Timestamp::from_ms(i64::MAX));
         // What is missing between two was done.
         let missing = if self.queue.is_empty() { order } else { self.next_order };
         for order in missing..order {
             let options = DeliveryOptions::of(QoS::AtLeastOnce);
             let step = Step::Done;
             self.gaps += 1;
-            self.queue.push_back(Outgoing { order, is_sent: true, ticket: 0, options, step });
+            self.queue.push_back(Outgoing { order, is_sent, ticket, since, options, step });
         }
         self.bytes += message.as_ref().map_or(0, Kept::len);
         let step = message.map_or(Step::Release, Step::Message);
-        self.queue.push_back(Outgoing { order, is_sent: true, ticket: 0, options, step });
+        self.queue.push_back(Outgoing { order, is_sent, ticket, since, options, step });
         self.next_order = order + 1;
     }
 
@@ -610,7 +608,7 @@ impl Session {
             let expires_in_s = message.expires_in_s(now);
             let envelope = Envelope { version, id: Some(id), dup, options, naming, expires_in_s };
             let is_over =
-                || message.is_expired(now) || message.is_older_than(allowance.age_ms_max, now);
+                || message.is_expired(now) || now.since_ms(entry.since) >= allowance.age_ms_max;
             let sent = (dup || !is_over())
                 && envelope.encode(&message.message(), out).is_ok()
                 && out.len() - start <= allowance.packet_bytes;

@@ -72,6 +72,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/api/v1/devices") => {
             json!({"name": "x", "profile": "tasmota-plug", "carrier": "00000000000000000000000000"})
         }
+        ("POST", "/api/v1/weak-devices") => json!({"name": "x", "profile": "linux-host"}),
         ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
         ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),

@@ -66,8 +66,13 @@ impl Server {
     }
 
     /// Puts a message of QoS 1 or 2 into the session; [`Server::send`] sends it.
-    pub fn deliver(&mut self, message: &Kept, options: &DeliveryOptions) -> Delivery {
-        match self.session.enqueue(message, options, &self.settings.queue) {
+    pub fn deliver(
+        &mut self,
+        message: &Kept,
+        options: &DeliveryOptions,
+        now: Timestamp,
+    ) -> Delivery {
+        match self.session.enqueue(message, options, &self.settings.queue, now) {
             Some(order) => Delivery::Kept(order),
             None => Delivery::QueueFull,
         }

@@ -171,7 +171,7 @@ fn messages_that_expire_while_they_wait_are_not_sent() {
     for (wait_ms, left) in [(3_000, Some(7)), (9_999, Some(0)), (10_000, None)] {
         let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
         let kept = hedgerow_mqtt::Kept::new(&expiring, pair.now);
-        pair.server.deliver(&kept, &hedgerow_mqtt::DeliveryOptions::of(QoS::AtLeastOnce));
+        pair.server.deliver(&kept, &hedgerow_mqtt::DeliveryOptions::of(QoS::AtLeastOnce), pair.now);
         let dropped =
             pair.server.send(pair.now.plus_ms(wait_ms), usize::MAX, u64::MAX, &mut pair.down);
         let Some(left) = left else {

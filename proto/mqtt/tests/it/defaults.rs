@@ -18,13 +18,16 @@ fn the_queue_of_a_session_is_full_at_its_limits() {
     let now = Timestamp::from_secs(1);
     let small = Kept::new(&message("t", QoS::AtLeastOnce), now);
     for _ in 0..limits::QUEUE_MESSAGES_MAX {
-        assert!(matches!(pair.server.deliver(&small, &options), Delivery::Kept(_)));
+        assert!(matches!(pair.server.deliver(&small, &options, pair.now), Delivery::Kept(_)));
     }
-    assert!(matches!(pair.server.deliver(&small, &options), Delivery::QueueFull));
+    assert!(matches!(pair.server.deliver(&small, &options, pair.now), Delivery::QueueFull));
     let payload = vec![0; limits::QUEUE_BYTES_MAX];
     let of = |bytes: usize| Kept::new(&Publish::at_most_once("t", &payload[..bytes]), now);
     for (bytes, fits) in [(limits::QUEUE_BYTES_MAX - 1, true), (limits::QUEUE_BYTES_MAX, false)] {
-        let delivery = open().server.deliver(&of(bytes), &options);
+        let delivery = {
+            let mut pair = open();
+            pair.server.deliver(&of(bytes), &options, pair.now)
+        };
         assert_eq!(matches!(delivery, Delivery::Kept(_)), fits, "{bytes} and a topic of 1");
     }
 }

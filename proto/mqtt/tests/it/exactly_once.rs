@@ -233,7 +233,7 @@ fn in_a_session_that_is_kept_promises_wait_for_the_disk() {
     assert!(said(&mut pair).is_empty(), "PUBCOMP waits");
     pair.server.answer_later(Later::PubComp(hedgerow_mqtt::PacketId::new(7).unwrap()), 5);
     let kept = hedgerow_mqtt::Kept::new(&message("t", TWICE), pair.now);
-    pair.server.deliver(&kept, &DeliveryOptions::of(TWICE));
+    pair.server.deliver(&kept, &DeliveryOptions::of(TWICE), pair.now);
     pair.server.session_mut().wait_for(0, 6);
     pair.server.send(pair.now, usize::MAX, 5, &mut pair.down);
     assert!(said(&mut pair).is_empty() && pair.server.is_waiting(5), "the message waits");

@@ -182,7 +182,7 @@ impl Pair {
     }
 
     pub(crate) fn deliver_as(&mut self, publish: &Publish<'_>, options: &DeliveryOptions) {
-        self.server.deliver(&Kept::new(publish, self.now), options);
+        self.server.deliver(&Kept::new(publish, self.now), options, self.now);
         self.server.send(self.now, usize::MAX, u64::MAX, &mut self.down);
     }
 

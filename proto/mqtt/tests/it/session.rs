@@ -44,7 +44,12 @@ fn messages_wait_for_a_client_that_is_away() {
     assert_eq!(seconds, hedgerow_mqtt::limits::SESSION_EXPIRY_S_MAX);
     assert!(
         session
-            .enqueue(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, &QueueBounds::default())
+            .enqueue(
+                &Kept::new(&message("t", QOS_1), pair.now),
+                &PLAIN,
+                &QueueBounds::default(),
+                pair.now
+            )
             .is_some()
     );
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
@@ -98,7 +103,7 @@ fn the_window_of_the_client_is_kept_and_refilled() {
     let mut pair = Pair::new(Settings::default());
     pair.dial(&Connect { properties, ..connect(Version::V5, true) });
     for _ in 0..5 {
-        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, pair.now);
     }
     pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
     let one = 3 + 1 + 2 + 1 + 1 + 1;
@@ -116,13 +121,21 @@ fn the_queue_holds_so_many_messages_and_bytes_and_not_one_more() {
     let mut pair = Pair::open(settings.clone(), &connect(Version::V5, true));
     let two_bytes = Kept::new(&message("t", QOS_1), pair.now);
     for _ in 0..3 {
-        assert!(matches!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::Kept(_)));
+        assert!(matches!(pair.server.deliver(&two_bytes, &PLAIN, pair.now), Delivery::Kept(_)));
     }
-    assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "a fourth message");
+    assert_eq!(
+        pair.server.deliver(&two_bytes, &PLAIN, pair.now),
+        Delivery::QueueFull,
+        "a fourth message"
+    );
     let mut pair = Pair::open(settings, &connect(Version::V5, true));
     let nine = Kept::new(&Publish { payload: b"12345678", ..message("t", QOS_1) }, pair.now);
-    assert!(matches!(pair.server.deliver(&nine, &PLAIN), Delivery::Kept(_)));
-    assert_eq!(pair.server.deliver(&two_bytes, &PLAIN), Delivery::QueueFull, "an eleventh byte");
+    assert!(matches!(pair.server.deliver(&nine, &PLAIN, pair.now), Delivery::Kept(_)));
+    assert_eq!(
+        pair.server.deliver(&two_bytes, &PLAIN, pair.now),
+        Delivery::QueueFull,
+        "an eleventh byte"
+    );
 }
 
 fn drop_oldest(messages_max: usize, bytes_max: usize) -> Settings {
@@ -153,24 +166,27 @@ fn where_the_oldest_make_room_the_latest_arrive_and_what_was_sent_stays() {
     let mut pair = Pair::open(drop_oldest(4, 1000), &connect(Version::V5, true));
     pair.server.session_mut().keep_as(Some(1));
     for number in 0..2 {
-        pair.server.deliver(&numbered(number, pair.now), &PLAIN);
+        pair.server.deliver(&numbered(number, pair.now), &PLAIN, pair.now);
     }
     pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
     assert_eq!(numbers(&pair.down), [0, 1], "two in flight");
     pair.down.clear();
     for number in 2..16 {
-        let delivery = pair.server.deliver(&numbered(number, pair.now), &PLAIN);
+        let delivery = pair.server.deliver(&numbered(number, pair.now), &PLAIN, pair.now);
         assert!(matches!(delivery, Delivery::Kept(_)), "{number}");
     }
     assert_eq!(pair.server.session().queued(), 4);
     // Identifiers go round in order, so what made room takes a place until the first is acknowledged.
-    assert_eq!(pair.server.deliver(&numbered(16, pair.now), &PLAIN), Delivery::QueueFull);
+    assert_eq!(pair.server.deliver(&numbered(16, pair.now), &PLAIN, pair.now), Delivery::QueueFull);
     for id in [1, 2] {
         pair.serve(&[0x40, 2, 0, id], &mut vec![]);
     }
     pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
     assert_eq!(numbers(&pair.down), [14, 15], "the latest");
-    assert!(matches!(pair.server.deliver(&numbered(17, pair.now), &PLAIN), Delivery::Kept(_)));
+    assert!(matches!(
+        pair.server.deliver(&numbered(17, pair.now), &PLAIN, pair.now),
+        Delivery::Kept(_)
+    ));
 }
 
 #[test]
@@ -180,7 +196,9 @@ fn a_client_that_comes_back_gets_the_latest_when_the_oldest_make_room() {
         session.keep_as(Some(1));
         let now = Timestamp::from_secs(1);
         for number in 0..50 {
-            assert!(session.enqueue(&numbered(number, now), &PLAIN, &settings.queue).is_some());
+            assert!(
+                session.enqueue(&numbered(number, now), &PLAIN, &settings.queue, now).is_some()
+            );
             assert!(session.queued() <= left);
         }
         assert_eq!(session.take_displaced(), 50 - left);
@@ -188,7 +206,7 @@ fn a_client_that_comes_back_gets_the_latest_when_the_oldest_make_room() {
         let gone: Vec<u64> = (0..50 - left as u64).collect();
         assert_eq!(session.take_done(), gone, "the disk is told");
         let too_large = Kept::new(&Publish { payload: &[0; 1000], ..message("t", QOS_1) }, now);
-        assert_eq!(session.enqueue(&too_large, &PLAIN, &settings.queue), None);
+        assert_eq!(session.enqueue(&too_large, &PLAIN, &settings.queue, now), None);
         assert_eq!(session.queued(), left, "for what never fits nothing makes room");
     }
 }
@@ -199,7 +217,7 @@ fn a_message_that_waited_too_long_is_dropped_and_a_moment_earlier_it_is_not() {
         let queue = QueueBounds { age_ms_max: 1000, ..QueueBounds::default() };
         let settings = Settings { queue, ..Settings::default() };
         let mut pair = Pair::open(settings, &connect(Version::V5, true));
-        pair.server.deliver(&numbered(1, pair.now), &PLAIN);
+        pair.server.deliver(&numbered(1, pair.now), &PLAIN, pair.now);
         let now = pair.now.plus_ms(waited_ms);
         assert_eq!(pair.server.send(now, usize::MAX, u64::MAX, &mut pair.down), dropped);
         assert_eq!(pair.server.session().queued(), 1 - dropped);
@@ -227,7 +245,7 @@ fn identifiers_wrap_around_without_zero() {
 fn a_full_out_buffer_holds_messages_back_without_losing_them() {
     let mut pair = Pair::open(Settings::default(), &connect(Version::V311, true));
     for _ in 0..4 {
-        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN);
+        pair.server.deliver(&Kept::new(&message("t", QOS_1), pair.now), &PLAIN, pair.now);
     }
     pair.server.send(pair.now, 10, u64::MAX, &mut pair.down);
     assert!(pair.server.has_more() && pair.down.len() < 20);
@@ -244,7 +262,7 @@ fn messages_no_longer_wanted_leave_the_queue_and_the_rest_goes_on() {
         pair.deliver(&message(topic, QOS_1));
     }
     for topic in ["no", "yes"] {
-        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now), &PLAIN);
+        pair.server.deliver(&Kept::new(&message(topic, QOS_1), pair.now), &PLAIN, pair.now);
     }
     assert_eq!(pair.server.session_mut().retain(|topic| topic == "yes"), 3);
     let log = pair.exchange();
@@ -297,7 +315,7 @@ fn a_session_put_back_goes_on_with_its_identifiers() {
     session.restore(65_536, None, twice);
     session.restore(65_536, Some(kept.clone()), PLAIN);
     session.restore(65_537, Some(kept.clone()), PLAIN);
-    assert_eq!(session.enqueue(&kept, &PLAIN, &QueueBounds::default()), Some(65_538));
+    assert_eq!(session.enqueue(&kept, &PLAIN, &QueueBounds::default(), pair.now), Some(65_538));
     pair.server.take_session();
     pair.kept = Some(session);
     pair.server = hedgerow_mqtt::Server::new(Settings::default().into(), pair.now);
