@@ -6,7 +6,6 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use hedgerow_base::Fault;
 use hedgerow_control::{Failure, NewClaim};
 use hedgerow_identity::Claim;
 use hedgerow_model::mapping::Names;
@@ -15,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     devices::hex,
-    forms::{Body, whole},
+    forms::{Body, unprocessable, whole},
 };
 use crate::{
     People,
@@ -83,14 +82,6 @@ pub(crate) struct ClaimList {
     next: Option<String>,
 }
 
-/// Names that a profile does not have, or can't be in a topic, are well-formed JSON: no schema says all of that.
-pub(crate) fn misnamed(failure: Failure) -> Refused {
-    match failure.fault {
-        Fault::Invalid => Refused::from(failure).with_status(StatusCode::UNPROCESSABLE_ENTITY),
-        _ => failure.into(),
-    }
-}
-
 pub(crate) fn names(names: &Names) -> BTreeMap<String, String> {
     names.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
@@ -121,9 +112,9 @@ pub(crate) async fn create(
     let profile = request.profile.unwrap_or_else(|| "linux-host".into());
     let names = request.names.iter().map(|(name, value)| (&**name, &**value));
     people.control.may_claim(&who.ctx).await?;
-    let names = Names::new(names).map_err(Failure::from).map_err(misnamed)?;
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
     let new = NewClaim { name: request.name, profile, names, life_ms };
-    let made = people.control.claim(&who.ctx, new).await.map_err(misnamed)?;
+    let made = people.control.claim(&who.ctx, new).await.map_err(unprocessable)?;
     let body = ClaimMade {
         claim: view(&made.claim),
         code: made.code.to_string(),

@@ -14,10 +14,7 @@ use hedgerow_registry::{Device, Filter, Page, limits::PAGE_DEFAULT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    claims::misnamed,
-    forms::{Ask, Body, Id, refuse_stale, seen},
-};
+use super::forms::{Ask, Body, Id, refuse_stale, seen, unprocessable};
 use crate::{
     People,
     door::SignedIn,
@@ -208,11 +205,11 @@ pub(crate) async fn carry(
 ) -> Result<Response, Refused> {
     people.control.may_carry(&who.ctx).await?;
     let names = request.names.iter().map(|(name, value)| (&**name, &**value));
-    let names = Names::new(names).map_err(Failure::from).map_err(misnamed)?;
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
     let carrier = request.carrier.parse().map_err(|_| Failure::absent("device"))?;
     let CarriedRequest { name, profile, .. } = request;
     let new = NewCarried { name, profile, names, carrier };
-    let device = people.control.carry(&who.ctx, new).await.map_err(misnamed)?;
+    let device = people.control.carry(&who.ctx, new).await.map_err(unprocessable)?;
     Ok((StatusCode::CREATED, answer(&people, device)).into_response())
 }
 

@@ -15,9 +15,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    claims::misnamed,
     devices::{DeviceView, view},
-    forms::{Body, Id},
+    forms::{Body, Id, unprocessable},
 };
 use crate::{
     People,
@@ -80,10 +79,10 @@ pub(crate) async fn admit(
     people.control.may_admit_weak_devices(&who.ctx).await?;
     let (password, id) = password(&people);
     let names = request.names.iter().map(|(name, value)| (&**name, &**value));
-    let names = Names::new(names).map_err(Failure::from).map_err(misnamed)?;
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
     let new = NewWeakDevice { name: request.name, profile: request.profile, names };
     let admitted = people.control.admit_weak_device(&who.ctx, new, id).await;
-    let device = admitted.map_err(misnamed)?;
+    let device = admitted.map_err(unprocessable)?;
     Ok((StatusCode::CREATED, Json(made(&people, device, password))).into_response())
 }
 
