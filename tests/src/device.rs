@@ -15,7 +15,7 @@ use hedgerow_mqtt::{
     Client, ClientEvent, Connect, PacketId, Properties, PropertyId, Publish, QoS, Split,
     SubscriptionOptions, Version, split,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::RunningHub;
@@ -65,7 +65,13 @@ impl TestDevice {
     /// The same, held to another profile.
     #[must_use]
     pub fn enrolled_as(hub: &RunningHub, name: &str, profile: &str) -> Self {
-        let made = hub.post("/api/v1/claims", &json!({"name": name, "profile": profile}));
+        Self::enrolled_with(hub, &json!({"name": name, "profile": profile}))
+    }
+
+    /// The same with a claim of the test's own.
+    #[must_use]
+    pub fn enrolled_with(hub: &RunningHub, claim: &Value) -> Self {
+        let made = hub.post("/api/v1/claims", claim);
         let folder = tempfile::tempdir().unwrap();
         let sealing = SealingKey::from_file(&folder.path().join("elsewhere/seal")).unwrap();
         let state = State::open(folder.path(), &sealing).unwrap();

@@ -105,6 +105,9 @@ pub(crate) struct Up {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..))]
     #[arg(default_value = "1200")]
     pub(crate) mqtt_keep_alive_max: u16,
+    /// Tell Home Assistant of all devices: its MQTT discovery, retained below homeassistant/
+    #[arg(long)]
+    pub(crate) home_assistant: bool,
     /// WEAK: a door for devices that can do no better than TLS 1.2 and a password, and that were taken in
     /// with `hedgerow device admit-weak`
     #[arg(long, value_name = "ADDR")]

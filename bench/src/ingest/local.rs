@@ -19,6 +19,7 @@ use hedgerow_base::{DeviceId, Incarnation, Secret, TenantId, Timestamp};
 use hedgerow_keys::{KeyFile, SealingKey};
 use hedgerow_model::{
     LINUX_HOST, Profile, ValueRef,
+    mapping::Names,
     senml::{Measured, Pack},
 };
 use hedgerow_plane::{
@@ -181,6 +182,8 @@ fn admit(plane: &Plane, devices: usize) -> Result<Vec<(String, Admitted)>, Box<d
         let (tenant, certificate) = (TenantId::FIRST, CertificateId([1; 32]));
         let expires = Timestamp::from_ms(i64::MAX);
         plane.directory().apply(DeviceAdmission {
+            names: Names::default(),
+            carrier: None,
             tenant,
             device,
             incarnation: Incarnation::FIRST,

@@ -1,4 +1,5 @@
 use hedgerow_base::{DeviceId, Timestamp};
+use hedgerow_model::mapping::Names;
 
 /// What happened to a claim code so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Claim {
     pub name: String,
     /// The profile that the device will be held to.
     pub profile: String,
+    /// What the variables of the device's foreign topics will be.
+    pub names: Names,
     /// When it was made.
     pub created: Timestamp,
     /// When it stops working.

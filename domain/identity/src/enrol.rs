@@ -241,6 +241,7 @@ mod tests {
 
     fn claim() -> Claim {
         Claim {
+            names: hedgerow_model::mapping::Names::default(),
             secret_hash: [0; 32],
             name: "lamp".into(),
             profile: "linux-host".into(),

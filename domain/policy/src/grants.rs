@@ -1,9 +1,12 @@
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use hedgerow_base::{DeviceId, Fault};
-use hedgerow_model::Profile;
+use hedgerow_model::{
+    Profile,
+    mapping::{Mapping, Place},
+};
 
-use crate::Standing;
+use crate::{Standing, foreign::Foreign};
 
 /// The actions of the platform itself, which every device may be sent in every standing but cut: a sick
 /// device must be able to heal, and a retiring one to be wiped.
@@ -35,12 +38,14 @@ pub enum Channel {
     ActionResult(u16),
     /// The result of this one of [`REMEDIATION_ACTIONS`].
     RemediationResult(u8),
+    /// A foreign topic: the route of the profile's plan that says what its payloads mean.
+    Foreign(u16),
 }
 
 /// Why a device may not do what it asked on the data plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantDenial {
-    /// The topic or filter is outside `things/{own id}/`.
+    /// The topic or filter is outside `things/{own id}/`, and no foreign one of the device.
     NotYours,
     /// The profile declares nothing of this name or kind.
     Undeclared,
@@ -69,7 +74,9 @@ impl GrantDenial {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::NotYours => "a device may use things/{its own id}/ only",
+            Self::NotYours => {
+                "a device may use things/{its own id}/ and the topics that its profile maps for it"
+            }
             Self::Undeclared => "the device profile does not declare this; have it added there",
             Self::Withheld => "the owner withholds this; ask the owner",
             Self::Standing(Standing::Restricted) => {
@@ -118,6 +125,10 @@ impl std::error::Error for GrantDenial {}
 ///
 /// What the owner withholds is taken away in every standing. A check allocates nothing and takes the
 /// same time for ten properties as for a thousand.
+///
+/// Foreign topics are those of [`Grants::with_mapping`] alone: one is open when any part of its payloads
+/// is, in the standings full and restricted; a command is received like the action that it carries. Of a
+/// weak device those of Sparkplug B are closed: they are packs.
 #[derive(Clone, Debug)]
 pub struct Grants {
     device: [u8; 26],
@@ -126,6 +137,7 @@ pub struct Grants {
     properties: Names,
     events: Names,
     actions: Names,
+    foreign: Option<Foreign>,
 }
 
 impl Grants {
@@ -156,10 +168,42 @@ impl Grants {
             properties: Names::compile(properties),
             events: Names::compile(events),
             actions: Names::compile(actions),
+            foreign: None,
         }
     }
 
-    /// The narrower grants of a device that signs in with a password.
+    /// Adds the foreign topics of the device.
+    #[must_use]
+    pub fn with_mapping(self, mapping: Arc<Mapping>) -> Self {
+        let judge = |place| match place {
+            Place::Property(at) => self.may_publish_property(usize::from(at)),
+            Place::Event(at) => self.may_publish_event(usize::from(at)),
+        };
+        let foreign = Some(Foreign::new(mapping, self.with_telemetry(), self.is_weak, judge));
+        Self { foreign, ..self }
+    }
+
+    /// The foreign topics of the device, if it has any.
+    #[must_use]
+    pub fn mapping(&self) -> Option<&Arc<Mapping>> {
+        self.foreign.as_ref().map(Foreign::mapping)
+    }
+
+    /// Whether a message on the topic of this route goes on to subscribers: not when the owner or the
+    /// standing withholds a part of it.
+    #[must_use]
+    pub fn hands_on(&self, route: u16) -> bool {
+        self.foreign.as_ref().is_some_and(|foreign| foreign.hands_on(route))
+    }
+
+    /// Whether what the device may subscribe to can be wider than what it may be handed.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.foreign.as_ref().is_some_and(Foreign::is_wide)
+    }
+
+    /// The narrower grants of a device that signs in with a password; to be asked for before
+    /// [`Grants::with_mapping`].
     #[must_use]
     pub fn weak(self) -> Self {
         Self { is_weak: true, ..self }
@@ -177,6 +221,10 @@ impl Grants {
     /// [`GrantDenial`].
     #[inline]
     pub fn publish(&self, topic: &str) -> Result<Channel, GrantDenial> {
+        if let Some(foreign) = self.beside_things(topic) {
+            self.not_cut()?;
+            return foreign.publish(topic).map(Channel::Foreign);
+        }
         let rest = self.own(topic)?;
         self.not_cut()?;
         if let Some(name) = rest.strip_prefix("properties/") {
@@ -208,12 +256,26 @@ impl Grants {
         self.properties.rule(index).map_or(Err(GrantDenial::Undeclared), |rule| self.allow(rule))
     }
 
+    /// Whether the event at `index` of the profile may be in a message on a foreign topic.
+    ///
+    /// # Errors
+    /// [`GrantDenial`].
+    #[inline]
+    pub fn may_publish_event(&self, index: usize) -> Result<(), GrantDenial> {
+        self.not_cut()?;
+        self.events.rule(index).map_or(Err(GrantDenial::Undeclared), |rule| self.allow(rule))
+    }
+
     /// Whether the device may subscribe to `filter`: `actions/#`, `actions/+`, `actions/{name}` and
-    /// `desired` under its own id. What reaches it then is judged by [`Grants::receive`].
+    /// `desired` under its own id, and what its mapping declares. What reaches it then is judged by [`Grants::receive`].
     ///
     /// # Errors
     /// [`GrantDenial`].
     pub fn subscribe(&self, filter: &str) -> Result<(), GrantDenial> {
+        if let Some(foreign) = self.beside_things(filter) {
+            self.not_cut()?;
+            return foreign.subscribe(filter, |action| self.allow_action(action));
+        }
         let rest = self.own(filter)?;
         self.not_cut()?;
         match rest {
@@ -238,12 +300,27 @@ impl Grants {
     /// [`GrantDenial`].
     #[inline]
     pub fn receive(&self, topic: &str) -> Result<(), GrantDenial> {
+        if let Some(foreign) = self.beside_things(topic) {
+            self.not_cut()?;
+            return foreign.receive(topic, |action| self.allow_action(action));
+        }
         let rest = self.own(topic)?;
         self.not_cut()?;
         if rest == "desired" {
             return if self.is_weak { Err(GrantDenial::Weak) } else { Ok(()) };
         }
         self.action(rest.strip_prefix("actions/").ok_or(GrantDenial::Undeclared)?).map(drop)
+    }
+
+    /// What judges a topic that is not under `things/`, if the device has any of those.
+    #[inline]
+    fn beside_things(&self, topic: &str) -> Option<&Foreign> {
+        self.foreign.as_ref().filter(|_| !topic.starts_with("things/"))
+    }
+
+    fn allow_action(&self, index: u16) -> Result<(), GrantDenial> {
+        let rule = self.actions.rule(usize::from(index));
+        rule.map_or(Err(GrantDenial::Undeclared), |rule| self.allow(rule))
     }
 
     /// What follows `things/{own id}/`.
@@ -369,6 +446,10 @@ impl Names {
         (0..slots).map(move |step| first.wrapping_add(step) & (slots - 1))
     }
 }
+
+#[cfg(test)]
+#[path = "grants/foreign_tests.rs"]
+mod foreign_tests;
 
 #[cfg(test)]
 mod tests {

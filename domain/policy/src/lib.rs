@@ -8,6 +8,7 @@
 
 pub mod audit;
 mod filter_tree;
+mod foreign;
 mod grants;
 pub mod limits;
 mod peer;

@@ -48,6 +48,8 @@ impl fmt::Display for Standing {
 pub enum Fact {
     /// It holds a certificate of ours that is neither revoked nor expired.
     Certified,
+    /// Another device's connection carries it; it has no certificate of its own.
+    Carried,
     /// It can do no better than a password, and its owner took it in all the same.
     Password,
     /// Its certificate was revoked.
@@ -66,6 +68,7 @@ impl Fact {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Certified => "certified",
+            Self::Carried => "carried",
             Self::Password => "password",
             Self::CertificateRevoked => "certificate-revoked",
             Self::Quarantined => "quarantined",
@@ -79,6 +82,7 @@ impl Fact {
     pub fn parse(word: &str) -> Option<Self> {
         [
             Self::Certified,
+            Self::Carried,
             Self::Password,
             Self::CertificateRevoked,
             Self::Quarantined,
@@ -93,7 +97,7 @@ impl Fact {
     const fn ceiling(self) -> Standing {
         match self {
             // What a password may not have is left out of its grants in every standing.
-            Self::Certified | Self::Password => Standing::Full,
+            Self::Certified | Self::Carried | Self::Password => Standing::Full,
             Self::BehavesOddly => Standing::Restricted,
             Self::Quarantined => Standing::Remediate,
             Self::CertificateRevoked | Self::Retired => Standing::Cut,
@@ -111,10 +115,11 @@ pub struct Judgement {
 }
 
 /// Judges a device by what is known of it: the strictest fact decides, and without a certificate of
-/// ours, or its owner's word that a password does, there is nothing.
+/// ours, a device that carries it, or its owner's word that a password does, there is nothing.
 #[must_use]
 pub fn judge(facts: &[Fact]) -> Judgement {
-    let has_proof = facts.contains(&Fact::Certified) || facts.contains(&Fact::Password);
+    let proofs = [Fact::Certified, Fact::Carried, Fact::Password];
+    let has_proof = proofs.iter().any(|proof| facts.contains(proof));
     let strictest = facts.iter().copied().max_by_key(|fact| fact.ceiling());
     match strictest {
         Some(fact) if fact.ceiling() == Standing::Cut || has_proof => {
@@ -144,6 +149,14 @@ mod tests {
         let cut = judge(&[Certified, CertificateRevoked, Quarantined]);
         assert_eq!(cut, Judgement { standing: Standing::Cut, because: Some(CertificateRevoked) });
         assert_eq!(judge(&[Retired, Certified]).standing, Standing::Cut);
+    }
+
+    #[test]
+    fn a_carried_device_is_judged_like_one_with_a_certificate() {
+        assert_eq!(judge(&[Fact::Carried]).standing, Standing::Full);
+        assert_eq!(judge(&[Fact::Carried, Fact::Quarantined]).standing, Standing::Remediate);
+        assert_eq!(judge(&[Fact::Carried, Fact::Retired]).standing, Standing::Cut);
+        assert_eq!(Fact::parse(Fact::Carried.word()), Some(Fact::Carried));
     }
 
     #[test]

@@ -46,7 +46,30 @@ pub fn widenings(in_force: &Profile, new: &Profile) -> Vec<Widening> {
             note(pointer, "the device may not be asked for this action yet".into());
         }
     }
+    of_topics(in_force, new, note);
     found
+}
+
+/// Foreign topics that the device would say or hear something on.
+fn of_topics(in_force: &Profile, new: &Profile, mut note: impl FnMut(String, String)) {
+    let (before, after) = (in_force.plan(), new.plan());
+    let said = |topic: &str| before.routes().iter().any(|route| route.topic().text() == topic);
+    for topic in
+        after.routes().iter().map(|route| route.topic().text()).filter(|topic| !said(topic))
+    {
+        note(String::new(), format!("the device would publish to {topic}"));
+    }
+    if !before.is_empty() && before.variables() != after.variables() {
+        let pointer = "/hedgerow:variables".to_owned();
+        note(pointer, "the topics of devices would be made otherwise".into());
+    }
+    let heard = |topic: &str| before.commands().iter().any(|one| one.topic().text() == topic);
+    let filtered = |filter: &str| before.filters().iter().any(|one| one.text() == filter);
+    let commands = after.commands().iter().map(|one| one.topic().text()).filter(|one| !heard(one));
+    let filters = after.filters().iter().map(|one| one.text()).filter(|one| !filtered(one));
+    for topic in commands.chain(filters) {
+        note(String::new(), format!("the device would listen to {topic}"));
+    }
 }
 
 fn of_property(before: &Property, after: &Property, mut note: impl FnMut(String)) {
@@ -214,6 +237,34 @@ mod tests {
                 && !is_wider("", ab)
                 && !is_wider(r#","maxLength":6"#, r#","maxLength":5"#)
         );
+    }
+
+    #[test]
+    fn new_foreign_topics_and_other_variables_widen() {
+        let before = hedgerow_model::TASMOTA_PLUG;
+        let parse = |document: &str| Profile::parse(document.as_bytes()).unwrap();
+        let changed = |from: &str, to: &str| -> Vec<String> {
+            assert!(before.contains(from), "{from}");
+            let after = parse(&before.replace(from, to));
+            widenings(&parse(before), &after).into_iter().map(|one| one.what).collect()
+        };
+        assert_eq!(
+            changed("tele/{topic}/LWT", "x/{topic}"),
+            ["the device would publish to x/{topic}"]
+        );
+        assert_eq!(changed("INFO1", "INFO9"), ["the device would publish to tele/{topic}/INFO9"]);
+        assert_eq!(
+            changed("cmnd/{topic}/STATUS", "cmnd/{topic}/Upgrade"),
+            ["the device would listen to cmnd/{topic}/Upgrade"]
+        );
+        assert_eq!(
+            changed("cmnd/{topic}/#", "{topic}/#"),
+            ["the device would listen to {topic}/#"]
+        );
+        let title = "\"title\": \"Topic, as";
+        let levels = changed(title, &format!("\"levels\": 2, {title}"));
+        assert_eq!(levels, ["the topics of devices would be made otherwise"]);
+        assert_eq!(changed("/ENERGY/Power", "/ENERGY/Other"), [""; 0]);
     }
 
     #[test]

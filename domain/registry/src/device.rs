@@ -1,4 +1,5 @@
-use hedgerow_base::{DeviceKey, Timestamp};
+use hedgerow_base::{DeviceId, DeviceKey, Timestamp};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
 
 use crate::{Label, State};
@@ -64,6 +65,10 @@ pub struct Device {
     pub because: Option<Fact>,
     /// The profile that it is held to.
     pub profile: String,
+    /// What the variables of its foreign topics are.
+    pub names: Names,
+    /// The device whose connection carries it; none when it has its own.
+    pub carrier: Option<DeviceId>,
     /// The group that it is in.
     pub group: Option<String>,
     /// Its labels, in order of their keys.

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use hedgerow_base::Fault;
-use hedgerow_model::{NotJson, senml::SenmlError};
+use hedgerow_model::{NotJson, mapping::Unreadable, senml::SenmlError};
 use hedgerow_policy::GrantDenial;
 
 /// Why readings could not be taken, kept or given.
@@ -11,6 +11,8 @@ pub enum TelemetryError {
     Pack(SenmlError),
     /// The payload is not the JSON that its topic asks for.
     Json(NotJson),
+    /// The payload is not what the profile says of its foreign topic.
+    Foreign(Unreadable),
     /// The payload is larger than its topic allows: bytes allowed.
     TooLarge(usize),
     /// The grants of the device deny it.
@@ -29,6 +31,7 @@ impl TelemetryError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Pack(SenmlError::TooMuch(_)) | Self::TooLarge(_) => Fault::TooMuch,
+            Self::Foreign(error) => error.fault(),
             Self::Pack(_) | Self::Json(_) | Self::Refused(_) | Self::Question(_) => Fault::Invalid,
             Self::Denied(denial) => denial.fault(),
             Self::Corrupt(_) => Fault::Broken,
@@ -41,6 +44,9 @@ impl fmt::Display for TelemetryError {
         match self {
             Self::Pack(error) => error.fmt(f),
             Self::Json(error) => write!(f, "the payload is not what its topic asks for: {error}"),
+            Self::Foreign(error) => {
+                write!(f, "the payload is not what the profile says of its topic: {error}")
+            }
             Self::TooLarge(bytes) => {
                 write!(f, "the payload is larger than {bytes} bytes; send less at once")
             }

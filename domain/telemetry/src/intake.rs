@@ -35,11 +35,13 @@ pub enum Reason {
     TooFarAhead,
     /// Older than its retention.
     TooOld,
+    /// A Sparkplug metric by its alias, before the birth certificate that explains it.
+    Unborn,
 }
 
 impl Reason {
     /// All of them, in the order of [`Refusals`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Undeclared,
         Self::Withheld,
         Self::Standing,
@@ -49,6 +51,7 @@ impl Reason {
         Self::WrongUnit,
         Self::TooFarAhead,
         Self::TooOld,
+        Self::Unborn,
     ];
 
     /// The word in counters and audit records.
@@ -64,6 +67,7 @@ impl Reason {
             Self::WrongUnit => "wrong-unit",
             Self::TooFarAhead => "too-far-ahead",
             Self::TooOld => "too-old",
+            Self::Unborn => "unborn",
         }
     }
 
@@ -80,6 +84,7 @@ impl Reason {
             Self::WrongUnit => "the unit is not the one that the profile declares",
             Self::TooFarAhead => "the time is more than five minutes ahead; set the device's clock",
             Self::TooOld => "the time is older than readings of this property are kept",
+            Self::Unborn => "the metric has an alias that no birth certificate explained; send one",
         }
     }
 }
@@ -115,7 +120,7 @@ impl From<GrantDenial> for Reason {
 pub struct Refusals([u32; Reason::ALL.len()]);
 
 impl Refusals {
-    fn count(&mut self, reason: Reason) {
+    pub(crate) fn count(&mut self, reason: Reason) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += 1;
         }
@@ -171,6 +176,7 @@ impl Intake<'_> {
             | Channel::Reported
             | Channel::ActionResult(_)
             | Channel::RemediationResult(_) => self.document(channel, payload, batch),
+            Channel::Foreign(_) => Err(TelemetryError::Refused(Reason::Undeclared)),
         };
         if taken.is_err() {
             batch.clear();
@@ -238,7 +244,7 @@ impl Intake<'_> {
     }
 
     #[inline]
-    fn reading(
+    pub(crate) fn reading(
         &self,
         index: usize,
         property: &Property,
@@ -247,17 +253,20 @@ impl Intake<'_> {
         batch: &mut Batch,
     ) -> Result<(), Reason> {
         let value = property.fit(value)?;
-        if time.since_ms(self.now) > FUTURE_MS_MAX {
-            return Err(Reason::TooFarAhead);
-        }
-        let days = property.collection.retention_days;
-        let days = self.retention_days_max.map_or(days, |most| days.min(most));
-        if time < crate::expires_before(self.now, days) {
-            return Err(Reason::TooOld);
-        }
+        self.in_time(time, property.collection.retention_days)?;
         let series = *self.series.get(index).ok_or(Reason::Undeclared)?;
         batch.push(Reading { series, at: round(time, property.resolution_ms), value });
         Ok(())
+    }
+
+    /// Whether what was measured at `time` and is kept for so many days can be taken now.
+    #[inline]
+    pub(crate) fn in_time(&self, time: Timestamp, retention_days: u32) -> Result<(), Reason> {
+        if time.since_ms(self.now) > FUTURE_MS_MAX {
+            return Err(Reason::TooFarAhead);
+        }
+        let days = self.retention_days_max.map_or(retention_days, |most| retention_days.min(most));
+        if time < crate::expires_before(self.now, days) { Err(Reason::TooOld) } else { Ok(()) }
     }
 
     /// The property that a record names: by its name alone, or after `urn:hedgerow:device:{id}` and a

@@ -9,6 +9,7 @@
 mod bytes;
 mod chunk;
 mod error;
+mod foreign;
 mod head;
 mod intake;
 pub mod journal;

@@ -68,7 +68,8 @@ pub fn name_at(place: usize, profile: &Profile) -> Option<Box<str>> {
     }
 }
 
-/// The place of `channel` in the [`layout`] of `profile`; a pack has none of its own.
+/// The place of `channel` in the [`layout`] of `profile`; a pack has none of its own, nor has a
+/// foreign topic.
 #[must_use]
 pub fn slot(channel: Channel, profile: &Profile) -> Option<usize> {
     let events = profile.properties().len();
@@ -80,7 +81,7 @@ pub fn slot(channel: Channel, profile: &Profile) -> Option<usize> {
         Channel::ActionResult(index) => results + usize::from(index),
         Channel::RemediationResult(index) => remediation + usize::from(index),
         Channel::Reported => remediation + REMEDIATION_ACTIONS.len(),
-        Channel::Telemetry => return None,
+        Channel::Telemetry | Channel::Foreign(_) => return None,
     })
 }
 

@@ -24,7 +24,7 @@ use crate::rest::{
     ),
     paths(
         health::health, health::status, health::limits, health::metrics,
-        devices::list, devices::one, devices::edit, devices::timeline, devices::certificates,
+        devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
         broker::show, broker::sessions, broker::session, broker::end, broker::retained,

@@ -7,7 +7,7 @@ use hedgerow_base::{Fault, TenantId};
 use hedgerow_listen::server::now;
 use hedgerow_mqtt::{KeptWill, ReasonCode, Session, SubscriptionOptions, Version};
 use hedgerow_plane::{
-    Answer, Asked, Broker, Level, MaySee, RetainedMessage, RetainedPage, SessionDetail,
+    Answer, AskedSessions, Broker, Level, MaySee, RetainedMessage, RetainedPage, SessionDetail,
     SessionName, SessionPage, SessionView, Slow, Subscribed, Which, WillView,
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -82,7 +82,7 @@ impl<G: Gate> Census<G> {
         answers
     }
 
-    async fn page(&self, mut asked: Asked) -> SessionPage {
+    async fn page(&self, mut asked: AskedSessions) -> SessionPage {
         let size = asked.size.clamp(1, SESSIONS_PAGE_MAX);
         asked.size = size;
         asked.find = asked.find.map(|find| find.to_lowercase().into());
@@ -102,7 +102,7 @@ impl<G: Gate> Census<G> {
 }
 
 impl<G: Gate> Broker for Census<G> {
-    fn sessions(&self, asked: Asked) -> Answer<'_, SessionPage> {
+    fn sessions(&self, asked: AskedSessions) -> Answer<'_, SessionPage> {
         Box::pin(self.page(asked))
     }
 
@@ -150,7 +150,7 @@ impl<G: Gate> Broker for Census<G> {
 }
 
 impl<G: Gate> Shard<G> {
-    fn page(&self, asked: &Asked) -> Found {
+    fn page(&self, asked: &AskedSessions) -> Found {
         let sessions = self.sessions.borrow();
         let after = asked.after.clone().map(SessionKey::from);
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -252,7 +252,7 @@ impl<G: Gate> State<G> {
     }
 }
 
-fn is_wanted(asked: &Asked, name: &SessionName, is_connected: bool) -> bool {
+fn is_wanted(asked: &AskedSessions, name: &SessionName, is_connected: bool) -> bool {
     let is_fitting = match asked.which {
         Which::All => true,
         Which::Connected => is_connected,

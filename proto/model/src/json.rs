@@ -56,6 +56,17 @@ impl<'a> Scanner<'a> {
         Err(NotJson { at: self.at, why })
     }
 
+    /// Where the next value begins.
+    pub(crate) fn start(&mut self) -> usize {
+        self.peek();
+        self.at
+    }
+
+    /// The text from `start` to here.
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
     /// The next byte that is not white space, left where it is.
     #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {

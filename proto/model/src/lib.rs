@@ -30,13 +30,18 @@ extern crate std;
 
 mod json;
 pub mod limits;
+pub mod mapping;
 pub mod profile;
 pub mod senml;
 pub mod single;
+pub mod sparkplug;
 mod tree;
 pub mod unit;
 mod value;
 
 pub use json::NotJson;
-pub use profile::{LINUX_HOST, Misfit, Profile, ProfileError, Property, Shape};
+pub use profile::{
+    ESPHOME_SENSOR_SWITCH, LINUX_HOST, Misfit, Profile, ProfileError, Property, SHELLY_PLUS_1PM,
+    SPARKPLUG_B_NODE, Shape, TASMOTA_PLUG, ZIGBEE2MQTT_BRIDGE, ZIGBEE2MQTT_SENSOR,
+};
 pub use value::{Kind, Value, ValueRef, double, whole};

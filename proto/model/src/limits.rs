@@ -59,3 +59,42 @@ pub const INTEGER_MAX: i64 = (1 << 53) - 1;
 
 /// SenML times at and above this are absolute, below it relative to now (RFC 8428 section 4.5.3): 2^28.
 pub const RELATIVE_SECONDS_END: f64 = 268_435_456.0;
+
+/// Variables in the topics of one profile.
+pub const VARIABLES_MAX: usize = 8;
+
+/// Bytes of the value of a variable.
+pub const VARIABLE_BYTES_MAX: usize = 128;
+
+/// Levels that a variable may declare its values to have.
+pub const VARIABLE_LEVELS_MAX: usize = 8;
+
+/// Foreign topics of one profile: mapped and passed on; likewise its filters.
+pub const FOREIGN_TOPICS_MAX: usize = 64;
+
+/// Bytes of a foreign topic with its variables filled in.
+pub const FOREIGN_TOPIC_BYTES_MAX: usize = 512;
+
+/// Levels of a foreign topic.
+pub const FOREIGN_TOPIC_LEVELS_MAX: usize = 24;
+
+/// Forms of one property, event or action, and topics of one form.
+pub const FORMS_MAX: usize = 8;
+
+/// Bytes of a JSON pointer into a foreign payload, and of the name of a Sparkplug metric.
+pub const POINTER_BYTES_MAX: usize = 256;
+
+/// Steps of a JSON pointer, and nesting of a foreign payload; deeper ones are refused.
+pub const FOREIGN_DEPTH_MAX: usize = 16;
+
+/// Words that a form translates.
+pub const WORDS_MAX: usize = 64;
+
+/// Places of one payload that times are taken from.
+pub const TIMES_MAX: usize = 8;
+
+/// Bytes of the body of a command before its input is filled in.
+pub const BODY_BYTES_MAX: usize = 1024;
+
+/// Metrics of one Sparkplug payload.
+pub const METRICS_MAX: usize = 10_000;

@@ -18,7 +18,8 @@ impl Control {
     /// Asks a connected device to do something. What it answers is stored as `result/{action}`.
     ///
     /// # Errors
-    /// Not allowed, absent, not declared, not possible with its standing, or not connected now.
+    /// Not allowed, absent, not declared, not possible with its standing, not connected now, or an input
+    /// that the profile does not allow.
     pub async fn invoke(
         &self,
         ctx: &Ctx,
@@ -32,11 +33,11 @@ impl Control {
             let reason = format!("the input of an action has up to {ACTION_BYTES_MAX} bytes");
             return Err(Failure::new(Fault::TooMuch, reason));
         }
-        self.voice.can_hear(device.key, action)?;
+        self.voice.can_hear(device.key, action, input, ctx.now)?;
         let sentence = format!("It was asked to do {action}.");
         let changes = vec![tell(device.key, ctx.now, "asked", &sentence)];
         let effects = Effects::on(format!("device:{id}"), changes).saying("action", action);
         self.commit(ctx, permit, effects).await?;
-        self.voice.say(device.key, action, input)
+        self.voice.say(device.key, action, input, ctx.now)
     }
 }

@@ -5,6 +5,7 @@ use hedgerow_identity::{
     Claim, ClaimState,
     limits::{CLAIM_LIFE_MS, CLAIM_LIFE_MS_MAX, CLAIMS_OPEN_MAX},
 };
+use hedgerow_model::mapping::Names;
 use hedgerow_onboarding::ClaimCode;
 use hedgerow_policy::{Action, Permit};
 use hedgerow_registry::check_name;
@@ -14,6 +15,7 @@ use hedgerow_base::Fault;
 use crate::{
     Change, Control, Ctx, Failure,
     gate::{Effects, action},
+    topics::Asking,
 };
 
 action!(
@@ -40,6 +42,8 @@ pub struct NewClaim {
     pub name: String,
     /// The profile that it will be held to.
     pub profile: String,
+    /// The variables of its foreign topics, where they are not the default.
+    pub names: Names,
     /// How long the code works; [`CLAIM_LIFE_MS`] when not said.
     pub life_ms: Option<i64>,
 }
@@ -54,10 +58,19 @@ pub struct Claimed {
 }
 
 impl Control {
+    /// Whether the actor may make claim codes: asked before anything is said about how.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn may_claim(&self, ctx: &Ctx) -> Result<(), Failure> {
+        self.permit::<MakeClaim>(ctx).await.map(drop)
+    }
+
     /// Makes a claim code.
     ///
     /// # Errors
-    /// Not allowed, a bad name or life, no such profile, or too many codes open.
+    /// Not allowed, a bad name or life, no such profile, too many codes open, or names that give the device
+    /// a topic of another's.
     pub async fn claim(&self, ctx: &Ctx, new: NewClaim) -> Result<Claimed, Failure> {
         let permit = self.permit::<MakeClaim>(ctx).await?;
         self.make_claim(ctx, permit, new).await
@@ -92,12 +105,20 @@ impl Control {
             return Err(Failure::new(Fault::TooMuch, reason));
         }
         self.need_profile(permit.tenant(), &new.profile).await?;
+        self.refuse_taken_topics(
+            permit.tenant(),
+            &new.profile,
+            &new.names,
+            Asking::Claimed(ctx.now),
+        )
+        .await?;
         let root = self.signer.public_key("root").await?;
         let code = ClaimCode::new(Secret::new(self.random()), ClaimCode::hub_fingerprint(&root));
         let claim = Claim {
             secret_hash: code.secret_hash(),
             name,
             profile: new.profile,
+            names: new.names,
             created: ctx.now,
             expires: ctx.now.plus_ms(life),
             state: ClaimState::Open,
@@ -105,7 +126,8 @@ impl Control {
         let change = Change::AddClaim(permit.tenant(), claim.clone());
         let effects = Effects::on(claim_subject(&claim.secret_hash), vec![change])
             .saying("profile", claim.profile.clone())
-            .saying("expires", claim.expires.to_string());
+            .saying("expires", claim.expires.to_string())
+            .saying("names", claim.names.to_string().replace('\n', " "));
         self.commit(ctx, permit, effects).await?;
         Ok(Claimed { code, claim })
     }

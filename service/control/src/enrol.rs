@@ -15,6 +15,7 @@ use crate::{
     CertificateRecord, Change, Control, Ctx, Event, Failure, TimelineEntry,
     claim::claim_subject,
     gate::{Effects, action},
+    topics::Asking,
 };
 
 action!(
@@ -78,6 +79,10 @@ impl Control {
             }
         };
         let permit = self.permit::<Enrol>(&ctx).await?;
+        if known.is_none() {
+            let asking = Asking::Enrols(request.device(), Some(claim.secret_hash), now);
+            self.refuse_taken_topics(tenant, &claim.profile, &claim.names, asking).await?;
+        }
         let mut changes =
             vec![Change::UseClaim { secret_hash: claim.secret_hash, device: request.device() }];
         let key = match &known {
@@ -199,6 +204,8 @@ fn new_device(
         standing: Standing::Full,
         because: Some(Fact::Certified),
         profile: claim.profile.clone(),
+        names: claim.names.clone(),
+        carrier: None,
         group: None,
         labels: Vec::new(),
         key_storage: KeyStorage::Unknown,

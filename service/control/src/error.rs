@@ -2,6 +2,7 @@ use std::fmt;
 
 use hedgerow_base::Fault;
 use hedgerow_identity::{Refusal, RequestProblem};
+use hedgerow_model::mapping::MappingError;
 use hedgerow_policy::{Denial, TopicGrantError};
 use hedgerow_registry::{FilterProblem, NameProblem, WrongStep};
 
@@ -39,6 +40,12 @@ impl std::error::Error for Failure {}
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
         Self::new(Fault::Denied, denial.to_string())
+    }
+}
+
+impl From<MappingError> for Failure {
+    fn from(error: MappingError) -> Self {
+        Self::new(error.fault(), error.to_string())
     }
 }
 

@@ -7,6 +7,7 @@
 mod actions;
 mod audit;
 mod broker;
+mod carry;
 mod change;
 mod claim;
 mod ctx;
@@ -23,9 +24,11 @@ mod readings;
 mod revocation;
 mod standing;
 mod tokens;
+mod topics;
 mod weak;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
+pub use carry::NewCarried;
 pub use change::{CertificateRecord, Change, Commit, Event, ProfileRecord, TimelineEntry};
 pub use claim::{Claimed, NewClaim};
 pub use ctx::Ctx;
@@ -38,4 +41,5 @@ pub use people::{Person, SignIn, SignInRequest};
 pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token};
+pub use topics::{Named, NamedAs};
 pub use weak::NewWeakDevice;

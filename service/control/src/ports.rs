@@ -15,7 +15,7 @@ use hedgerow_telemetry::{Bucket, Range};
 use hedgerow_tlog::{Hash, NodeId, Note};
 
 use crate::{
-    CertificateRecord, Commit, Event, Failure, Person, ProfileRecord, TimelineEntry, Token,
+    CertificateRecord, Commit, Event, Failure, Named, Person, ProfileRecord, TimelineEntry, Token,
 };
 
 /// An answer that takes a while.
@@ -88,6 +88,10 @@ pub trait Store: Send + Sync {
         before: Option<i64>,
         limit: u32,
     ) -> Pending<'_, Vec<(i64, TimelineEntry)>>;
+
+    /// Who has foreign topics, or will have, of every tenant: devices that are not retired, and claim codes
+    /// that work at `now`.
+    fn named(&self, now: Timestamp) -> Pending<'_, Vec<Named>>;
 
     /// A claim code by the hash of its secret.
     fn claim(&self, secret_hash: [u8; 32]) -> Pending<'_, Option<(TenantId, Claim)>>;
@@ -230,14 +234,27 @@ pub trait Voice: Send + Sync {
     /// Whether a device may be asked for an action now.
     ///
     /// # Errors
-    /// Its profile does not declare it, its standing does not allow it, or it is not connected.
-    fn can_hear(&self, device: DeviceKey, action: &str) -> Result<(), Failure>;
+    /// Its profile does not declare it, its standing does not allow it, it is not connected, or its profile
+    /// maps the action and the input does not fit.
+    fn can_hear(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure>;
 
     /// Asks it.
     ///
     /// # Errors
-    /// When there is nobody to carry it.
-    fn say(&self, device: DeviceKey, action: &str, input: &[u8]) -> Result<(), Failure>;
+    /// When there is nobody to carry it, or it can't be asked any more.
+    fn say(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure>;
 
     /// Whether there is such a session, of whomever.
     fn has_session(&self, name: SessionName) -> Pending<'_, bool>;

@@ -8,7 +8,10 @@
 //! Every change answers only when open sessions are judged by it.
 
 use hedgerow_base::{Fault, TenantId, Timestamp};
-use hedgerow_model::{LINUX_HOST, Profile, ProfileError, limits::RETENTION_DAYS_MAX};
+use hedgerow_model::{
+    ESPHOME_SENSOR_SWITCH, LINUX_HOST, Profile, ProfileError, SHELLY_PLUS_1PM, SPARKPLUG_B_NODE,
+    TASMOTA_PLUG, ZIGBEE2MQTT_BRIDGE, ZIGBEE2MQTT_SENSOR, limits::RETENTION_DAYS_MAX,
+};
 use hedgerow_policy::{Action, Overlay, Permit, Widening, widenings};
 
 use crate::{
@@ -39,7 +42,15 @@ action!(
 );
 
 /// The profiles that a hub brings with it: their names and documents. They can be narrowed, not replaced.
-pub const BUILT_IN: [(&str, &str); 1] = [("linux-host", LINUX_HOST)];
+pub const BUILT_IN: [(&str, &str); 7] = [
+    ("linux-host", LINUX_HOST),
+    ("esphome-sensor-switch", ESPHOME_SENSOR_SWITCH),
+    ("shelly-plus-1pm", SHELLY_PLUS_1PM),
+    ("sparkplug-b-node", SPARKPLUG_B_NODE),
+    ("tasmota-plug", TASMOTA_PLUG),
+    ("zigbee2mqtt-bridge", ZIGBEE2MQTT_BRIDGE),
+    ("zigbee2mqtt-sensor", ZIGBEE2MQTT_SENSOR),
+];
 
 /// A Thing Model to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,7 +239,8 @@ impl Control {
     /// The owner agrees to the version that waits.
     ///
     /// # Errors
-    /// Not allowed, absent, nothing waits, or it is another one than was seen.
+    /// Not allowed, absent, nothing waits, it is another one than was seen, or two devices would be given
+    /// the same foreign topic.
     pub async fn accept_profile(
         &self,
         ctx: &Ctx,
@@ -241,6 +253,7 @@ impl Control {
             let reason = "no version of this profile waits for consent";
             return Err(Failure::new(Fault::Conflict, reason));
         };
+        self.refuse_colliding_topics(permit.tenant(), name, profile.plan(), ctx.now).await?;
         let detail =
             [("version", profile.version.to_string()), ("widens", widens.len().to_string())];
         let next = KnownProfile { document, profile, waiting: None, ..known };
@@ -311,7 +324,7 @@ impl Control {
         self.known_profile(tenant, &name).await?.ok_or_else(absent)
     }
 
-    async fn known_profile(
+    pub(crate) async fn known_profile(
         &self,
         tenant: TenantId,
         name: &str,

@@ -2,6 +2,7 @@
 //! narrower grants. The way out is to replace them; they can't enrol later, for their id is no key's.
 
 use hedgerow_base::{DeviceId, Fault, Incarnation};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::{Fact, PasswordId, judge};
 use hedgerow_registry::{Device, DeviceKey, KeyStorage, State, check_name};
 
@@ -10,6 +11,7 @@ use crate::{
     enrol::tell,
     gate::{Effects, action},
     limits::WEAK_DEVICES_MAX,
+    topics::Asking,
 };
 
 action!(
@@ -28,14 +30,25 @@ pub struct NewWeakDevice {
     pub name: String,
     /// The profile that it will be held to.
     pub profile: String,
+    /// The variables of its foreign topics, where they are not the default.
+    pub names: Names,
 }
 
 impl Control {
+    /// Whether the actor may take in weak devices: asked before anything is said about how.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn may_admit_weak_devices(&self, ctx: &Ctx) -> Result<(), Failure> {
+        self.permit::<AdmitWeak>(ctx).await.map(drop)
+    }
+
     /// Takes in a device that signs in with the password that the caller made, with 128 random bits, and
     /// shows once.
     ///
     /// # Errors
-    /// Not allowed, a bad name, no such profile, or too many such devices.
+    /// Not allowed, a bad name, no such profile, too many such devices, or names that give it a topic of
+    /// another's.
     pub async fn admit_weak_device(
         &self,
         ctx: &Ctx,
@@ -46,13 +59,15 @@ impl Control {
         let tenant = permit.tenant();
         let name = check_name(&new.name)?.to_owned();
         self.need_profile(tenant, &new.profile).await?;
+        let id = DeviceId::from_bytes(self.random());
+        let asking = Asking::Enrols(id, None, ctx.now);
+        self.refuse_taken_topics(tenant, &new.profile, &new.names, asking).await?;
         if self.store.weak_devices(tenant).await? >= WEAK_DEVICES_MAX {
             let reason = format!(
                 "{WEAK_DEVICES_MAX} devices sign in with a password; replace or retire some first"
             );
             return Err(Failure::new(Fault::TooMuch, reason));
         }
-        let id = DeviceId::from_bytes(self.random());
         let key = DeviceKey { tenant, id, incarnation: Incarnation::FIRST };
         let facts = vec![Fact::Password];
         let judgement = judge(&facts);
@@ -64,6 +79,8 @@ impl Control {
             standing,
             because,
             profile: new.profile,
+            names: new.names,
+            carrier: None,
             group: None,
             labels: Vec::new(),
             key_storage: KeyStorage::Unknown,

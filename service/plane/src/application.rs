@@ -1,8 +1,9 @@
 //! What a program may say and hear.
 //!
 //! With grants by topic filter these decide; without, the scopes of its token do: `read` hears everything
-//! of the tenant's devices, `devices` says what they may receive. Under `things/` a topic must be that of a
-//! device of the tenant in any case, and what is said there must be what the device may receive now.
+//! of the tenant's devices, `devices` says what they may receive. Under `things/`, and where a topic is a
+//! device's foreign one, it must be that of a device of the tenant in any case, and what is said there must
+//! be what the device may receive now.
 
 use std::sync::Arc;
 
@@ -71,10 +72,15 @@ impl Plane {
             }
         } else if !token.grants.may_publish(topic) {
             return Err(GRANT);
-        } else if !is_under_things(topic) {
-            return Ok(Outcome::Done);
         }
-        let device = device_of(topic);
+        let device = match is_under_things(topic) {
+            true => device_of(topic),
+            false => match self.directory().foreign.holder(topic) {
+                None if token.grants.is_empty() => None,
+                None => return Ok(Outcome::Done),
+                Some(holder) => (holder.tenant == token.tenant).then_some(holder.device),
+            },
+        };
         let entry = device.and_then(|device| self.directory().find(token.tenant, device));
         let entry = entry.ok_or(GrantDenial::NotYours)?;
         entry.compiled(self.readings()).grants.receive(topic)?;
@@ -99,8 +105,14 @@ impl Plane {
             true => token.scopes.contain(Scopes::READ) && is_under_things(topic),
             false => token.grants.may_receive(topic),
         };
-        let is_of_tenant =
-            || device_of(topic).is_some_and(|device| self.directory().knows(token.tenant, device));
-        is_granted && (!is_under_things(topic) || is_of_tenant())
+        is_granted
+            && match is_under_things(topic) {
+                true => device_of(topic)
+                    .is_some_and(|device| self.directory().knows(token.tenant, device)),
+                false => {
+                    let holder = self.directory().foreign.holder(topic);
+                    holder.is_none_or(|holder| holder.tenant == token.tenant)
+                }
+            }
     }
 }

@@ -75,7 +75,7 @@ pub enum Which {
 
 /// A question for sessions.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct AskedSessions {
     /// Whose.
     pub tenant: TenantId,
     /// Only those whose name, as text, has this in it.
@@ -240,7 +240,7 @@ pub type MaySee<'a> = dyn Fn(&str) -> bool + 'a;
 /// The broker, as those see it who look after it.
 pub trait Broker: Send + Sync {
     /// Sessions, in the order of their names.
-    fn sessions(&self, asked: Asked) -> Answer<'_, SessionPage>;
+    fn sessions(&self, asked: AskedSessions) -> Answer<'_, SessionPage>;
 
     /// Those that do not keep up, of a tenant: the longest first, at most as many as are kept in mind.
     fn slow(&self, tenant: TenantId) -> Answer<'_, Vec<SessionView>>;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Every kind of denial, each with its own counter.
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 28] = [
     "not-yours",
     "undeclared",
     "withheld",
@@ -31,6 +31,8 @@ const WORDS: [&str; 26] = [
     "wrong-unit",
     "too-far-ahead",
     "too-old",
+    "unborn",
+    "input",
     "unreadable",
     "too-large",
     "unknown-device",

@@ -10,13 +10,17 @@ use std::{
 };
 
 use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
-use hedgerow_model::Profile;
+use hedgerow_model::{
+    Profile,
+    mapping::{Births, Mapping, Names},
+};
 use hedgerow_policy::{CertificateId, Grants, Overlay, PasswordId, Standing, WeakDevice};
 use hedgerow_telemetry::{DeviceKey, SeriesId, layout};
 
 use crate::{
     Readings,
     commits::{Wakers, lock},
+    foreign::{ForeignTopics, Holder},
     tokens::Tokens,
 };
 
@@ -50,6 +54,10 @@ pub struct DeviceAdmission {
     pub profile: Arc<Profile>,
     /// What its owner takes away from that.
     pub overlay: Arc<Overlay>,
+    /// What the variables of its foreign topics are.
+    pub names: Names,
+    /// The device whose connection carries it; none when it has its own.
+    pub carrier: Option<DeviceId>,
 }
 
 impl DeviceAdmission {
@@ -65,6 +73,7 @@ impl DeviceAdmission {
 pub struct Directory {
     devices: RwLock<HashMap<(TenantId, DeviceId), Arc<Entry>>>,
     pub(crate) tokens: Tokens,
+    pub(crate) foreign: ForeignTopics,
     revision: AtomicU64,
     wakers: Mutex<Wakers>,
 }
@@ -74,6 +83,7 @@ pub struct Directory {
 pub(crate) struct Entry {
     pub(crate) admission: DeviceAdmission,
     pub(crate) vitals: Arc<Vitals>,
+    mapping: Option<Arc<Mapping>>,
     compiled: OnceLock<Compiled>,
 }
 
@@ -90,6 +100,8 @@ pub(crate) struct Vitals {
     pub(crate) last_seen_ms: AtomicI64,
     /// One bit for each kind of denial that was noticed.
     pub(crate) denied: AtomicU64,
+    /// What a Sparkplug node said of its metrics.
+    pub(crate) births: Mutex<Births>,
 }
 
 /// Whether a device is connected, and when it was heard of.
@@ -114,13 +126,18 @@ impl Directory {
         for admission in admissions {
             let place = (admission.tenant, admission.device);
             let life = admission.incarnation;
-            let vitals = devices
-                .get(&place)
+            let known = devices.get(&place);
+            let vitals = known
                 .filter(|entry| entry.admission.incarnation == life)
                 .map(|entry| Arc::clone(&entry.vitals))
                 .unwrap_or_default();
-            let entry = Entry { admission, vitals, compiled: OnceLock::new() };
+            let before = known.and_then(|entry| entry.mapping.as_deref());
+            let carriers = [known.and_then(|entry| entry.admission.carrier), admission.carrier];
+            let entry = self.entry(before, admission, vitals);
             devices.insert(place, Arc::new(entry));
+            for carrier in carriers.into_iter().flatten() {
+                renew(&mut devices, (place.0, carrier));
+            }
         }
         drop(devices);
         self.changed();
@@ -142,7 +159,8 @@ impl Directory {
                 let (profile, overlay) = (Arc::clone(profile), Arc::clone(overlay));
                 let admission = DeviceAdmission { profile, overlay, ..known.clone() };
                 let vitals = Arc::clone(&entry.vitals);
-                *entry = Arc::new(Entry { admission, vitals, compiled: OnceLock::new() });
+                let next = self.entry(entry.mapping.as_deref(), admission, vitals);
+                *entry = Arc::new(next);
             }
         }
         drop(devices);
@@ -152,8 +170,14 @@ impl Directory {
     /// Takes a device out; its sessions end at their next judgement.
     pub fn remove(&self, tenant: TenantId, device: DeviceId) {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
-        devices.remove(&(tenant, device));
+        let gone = devices.remove(&(tenant, device));
+        if let Some(carrier) = gone.as_ref().and_then(|entry| entry.admission.carrier) {
+            renew(&mut devices, (tenant, carrier));
+        }
         drop(devices);
+        if let Some(mapping) = gone.as_ref().and_then(|entry| entry.mapping.as_deref()) {
+            self.foreign.take_back(mapping, Holder { tenant, device });
+        }
         self.changed();
     }
 
@@ -178,9 +202,10 @@ impl Directory {
     #[must_use]
     pub fn presence(&self, tenant: TenantId, device: DeviceId) -> Option<Presence> {
         let entry = self.find(tenant, device)?;
+        let connected = self.connected_as(&entry);
         let last = entry.vitals.last_seen_ms.load(Ordering::Relaxed);
         Some(Presence {
-            sessions: entry.vitals.sessions.load(Ordering::Relaxed),
+            sessions: connected.vitals.sessions.load(Ordering::Relaxed),
             last_seen: (last != 0).then(|| Timestamp::from_ms(last)),
         })
     }
@@ -203,6 +228,33 @@ impl Directory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The device whose sessions a device speaks over: its carrier's, or its own.
+    pub(crate) fn connected_as(&self, entry: &Arc<Entry>) -> Arc<Entry> {
+        let carrier = entry.admission.carrier;
+        let found = carrier.and_then(|carrier| self.find(entry.admission.tenant, carrier));
+        found.unwrap_or_else(|| Arc::clone(entry))
+    }
+
+    /// The device that `carrier` carries and whose foreign topic this is.
+    pub(crate) fn carried(&self, carrier: &Entry, topic: &str) -> Option<Arc<Entry>> {
+        let carrier = &carrier.admission;
+        let holder = self.foreign.holder(topic)?;
+        let found = self.find(holder.tenant, holder.device)?;
+        let is_carried = found.admission.carrier == Some(carrier.device);
+        let is_strong = carrier.password.is_none();
+        (is_carried && is_strong && holder.tenant == carrier.tenant).then_some(found)
+    }
+
+    fn entry(
+        &self,
+        before: Option<&Mapping>,
+        admission: DeviceAdmission,
+        vitals: Arc<Vitals>,
+    ) -> Entry {
+        let mapping = self.foreign.give(before, &admission);
+        Entry { admission, vitals, mapping, compiled: OnceLock::new() }
     }
 
     /// The device of this id, if this is its password.
@@ -233,6 +285,15 @@ impl Directory {
     }
 }
 
+/// Puts a device in place of itself, so that its sessions are judged again.
+fn renew(devices: &mut HashMap<(TenantId, DeviceId), Arc<Entry>>, place: (TenantId, DeviceId)) {
+    if let Some(entry) = devices.get_mut(&place) {
+        let (admission, vitals) = (entry.admission.clone(), Arc::clone(&entry.vitals));
+        let mapping = entry.mapping.clone();
+        *entry = Arc::new(Entry { admission, vitals, mapping, compiled: OnceLock::new() });
+    }
+}
+
 impl Entry {
     /// Grants and series, made at the first use: most devices of a large fleet are not connected.
     pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
@@ -240,8 +301,12 @@ impl Entry {
             let DeviceAdmission { device, profile, overlay, standing, password, .. } =
                 &self.admission;
             let grants = Grants::compile(*device, profile, overlay, *standing);
+            let grants = if password.is_some() { grants.weak() } else { grants };
             Compiled {
-                grants: if password.is_some() { grants.weak() } else { grants },
+                grants: match &self.mapping {
+                    Some(mapping) => grants.with_mapping(Arc::clone(mapping)),
+                    None => grants,
+                },
                 series: readings.series(self.admission.key(), &layout(profile, overlay)),
             }
         })

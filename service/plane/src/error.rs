@@ -33,11 +33,17 @@ impl From<hedgerow_policy::GrantDenial> for Refusal {
     }
 }
 
+impl From<hedgerow_model::mapping::CommandError> for Refusal {
+    fn from(error: hedgerow_model::mapping::CommandError) -> Self {
+        Self { fault: error.fault(), reason: Cow::Owned(error.to_string()), word: "input" }
+    }
+}
+
 impl From<hedgerow_telemetry::TelemetryError> for Refusal {
     fn from(error: hedgerow_telemetry::TelemetryError) -> Self {
         use hedgerow_telemetry::TelemetryError as Error;
         let word = match &error {
-            Error::Pack(_) | Error::Json(_) => "unreadable",
+            Error::Pack(_) | Error::Json(_) | Error::Foreign(_) => "unreadable",
             Error::TooLarge(_) => "too-large",
             Error::Denied(denial) => denial.word(),
             Error::Refused(reason) => reason.word(),

@@ -15,6 +15,7 @@ mod denials;
 mod directory;
 mod error;
 mod flow;
+mod foreign;
 pub mod limits;
 mod onlooker;
 mod ports;
@@ -28,8 +29,8 @@ mod watch;
 use std::{fmt, sync::Arc};
 
 pub use broker::{
-    Answer, Asked, Branch, Broker, Level, MaySee, RetainedMessage, RetainedPage, SessionDetail,
-    SessionName, SessionPage, SessionView, Slow, Subscribed, Which, WillView,
+    Answer, AskedSessions, Branch, Broker, Level, MaySee, RetainedMessage, RetainedPage,
+    SessionDetail, SessionName, SessionPage, SessionView, Slow, Subscribed, Which, WillView,
 };
 pub use commits::{Commits, Durability, Ticket};
 pub use connect::{Admitted, Identity, Verdict};
@@ -42,6 +43,7 @@ pub use pulse::{Minute, Pulse, Totals};
 pub use sessions::{
     SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
 };
+pub use subscribe::Asked;
 pub use tokens::TokenAdmission;
 pub use watch::{LocalBus, Watched, Watcher};
 

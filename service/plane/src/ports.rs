@@ -35,6 +35,8 @@ pub struct LiveValue {
     pub at: Timestamp,
     /// What was measured.
     pub value: Value,
+    /// Whether the device said it on the topic of that name, and not in a pack or on a foreign topic.
+    pub is_alone: bool,
 }
 
 /// Carries live values to those who look on. They are not durable yet.

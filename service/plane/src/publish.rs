@@ -1,7 +1,9 @@
 //! One PUBLISH: from a topic and bytes to readings in the journal.
 //!
-//! 1. The topic is looked up in the grants that the session was compiled.
-//! 2. Intake reads the payload into a batch, as profile and grants allow.
+//! 1. The topic is looked up in the grants that the session was compiled, then among those of the devices
+//!    that it carries.
+//! 2. Intake reads the payload into a batch, as profile and grants allow; on a foreign topic as its
+//!    mapping says.
 //! 3. The batch is offered to the journal; its ticket is what the acknowledgement waits for.
 //! 4. Those who look on at the device get its values.
 //!
@@ -13,12 +15,12 @@ use std::{
 };
 
 use hedgerow_base::{Fault, Timestamp};
-use hedgerow_policy::Channel;
+use hedgerow_policy::{Channel, GrantDenial, Standing};
 use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
-    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, connect::Who, denials::Known,
-    directory::Entry, onlooker::Onlooker,
+    Admitted, Identity, LiveValue, Plane, Refusal, Ticket, commits::lock, connect::Who,
+    denials::Known, directory::Entry, onlooker::Onlooker,
 };
 
 /// A message as it came from the wire.
@@ -60,8 +62,11 @@ thread_local! {
     static SCRATCH: RefCell<Batch> = RefCell::default();
 }
 
-const OUTSIDE: Refusal =
-    Refusal::new(Fault::Denied, "outside", "this listener carries topics outside things/ only");
+const OUTSIDE: Refusal = Refusal::new(
+    Fault::Denied,
+    "outside",
+    "this listener carries topics that belong to no device only",
+);
 const SYSTEM: Refusal =
     Refusal::new(Fault::Denied, "system", "only the hub itself publishes under $SYS/");
 const EXPIRED: Refusal =
@@ -73,16 +78,16 @@ impl Plane {
         let outcome = match &session.0 {
             Who::Device { proof, .. } if proof.is_over(now) => Err(EXPIRED),
             Who::Device { entry, .. } => self.publish_device(entry, message, now),
-            Who::Application(program) => {
-                self.publish_application(&program.token, message.topic, now)
-            }
+            Who::Application(program) => self
+                .publish_application(&program.token, message.topic, now)
+                .map(|outcome| Published { route: true, outcome }),
             Who::Onlooker(_) => Err(Onlooker::SILENT),
-            Who::LoopbackTester if is_under_things(message.topic) => Err(OUTSIDE),
+            Who::LoopbackTester if !self.is_for_testers(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
-            Who::LoopbackTester => Ok(Outcome::Done),
+            Who::LoopbackTester => Ok(Published { route: true, outcome: Outcome::Done }),
         };
         match outcome {
-            Ok(outcome) => Published { route: true, outcome },
+            Ok(published) => published,
             Err(refusal) => {
                 self.denied(session, refusal.word, message.topic);
                 Published { route: false, outcome: Outcome::Refused(refusal) }
@@ -95,9 +100,13 @@ impl Plane {
         entry: &Arc<Entry>,
         message: Message<'_>,
         now: Timestamp,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Published, Refusal> {
         let compiled = entry.compiled(self.readings());
-        let channel = compiled.grants.publish(message.topic)?;
+        let channel = match compiled.grants.publish(message.topic) {
+            Ok(channel) => channel,
+            Err(GrantDenial::NotYours) => return self.publish_carried(entry, message, now),
+            Err(denial) => return Err(denial.into()),
+        };
         entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
         let admission = &entry.admission;
         let intake = Intake {
@@ -108,8 +117,18 @@ impl Plane {
             retention_days_max: admission.overlay.retention_days_max,
             now,
         };
+        let route = match channel {
+            Channel::Foreign(route) => compiled.grants.hands_on(route),
+            _ => true,
+        };
         SCRATCH.with_borrow_mut(|batch| {
-            let refusals = intake.take(channel, message.payload, batch)?;
+            let refusals = match (channel, compiled.grants.mapping()) {
+                (Channel::Foreign(route), Some(mapping)) => {
+                    let births = &mut lock(&entry.vitals.births);
+                    intake.take_foreign(mapping, route, message.payload, births, batch)?
+                }
+                _ => intake.take(channel, message.payload, batch)?,
+            };
             let identity = Identity::Device(admission.tenant, admission.device);
             for (reason, count) in refusals.iter() {
                 let word = reason.word();
@@ -117,21 +136,37 @@ impl Plane {
                 self.denials.note_many(identity, known, word, count, message.topic);
             }
             if batch.is_empty() {
-                return Ok(Outcome::Done);
+                return Ok(Published { route, outcome: Outcome::Done });
             }
             let ticket = self.readings().offer(batch)?;
             if channel == Channel::Reported {
                 self.notices().reported(admission.key(), message.payload, now);
             }
             if self.bus().is_watched(&admission.key()) {
-                self.carry(entry, batch);
+                let is_alone = !matches!(channel, Channel::Telemetry | Channel::Foreign(_));
+                self.carry(entry, batch, is_alone);
             }
-            Ok(if message.needs_ack { Outcome::Pending(ticket) } else { Outcome::Done })
+            let is_awaited = message.needs_ack;
+            let outcome = if is_awaited { Outcome::Pending(ticket) } else { Outcome::Done };
+            Ok(Published { route, outcome })
         })
     }
 
+    /// A message that is of a device which this one carries, if it does and both are trusted.
+    fn publish_carried(
+        &self,
+        carrier: &Arc<Entry>,
+        message: Message<'_>,
+        now: Timestamp,
+    ) -> Result<Published, Refusal> {
+        let carried = self.directory().carried(carrier, message.topic);
+        let carried = carried.ok_or(GrantDenial::NotYours)?;
+        may_carry(carrier)?;
+        self.publish_device(&carried, message, now)
+    }
+
     #[cold]
-    fn carry(&self, entry: &Entry, batch: &Batch) {
+    fn carry(&self, entry: &Entry, batch: &Batch, is_alone: bool) {
         let admission = &entry.admission;
         let series = &entry.compiled(self.readings()).series;
         for reading in batch.readings().flatten() {
@@ -139,9 +174,14 @@ impl Plane {
             let name = place.and_then(|place| name_at(place, &admission.profile));
             if let Some(name) = name {
                 let (device, value) = (admission.key(), reading.value.to_value());
-                self.bus().carry(LiveValue { device, name, at: reading.at, value });
+                self.bus().carry(LiveValue { device, name, at: reading.at, value, is_alone });
             }
         }
+    }
+
+    /// What belongs to devices is not for testers, who are nobody.
+    pub(crate) fn is_for_testers(&self, topic: &str) -> bool {
+        !is_under_things(topic) && self.directory().foreign.holder(topic).is_none()
     }
 
     pub(crate) fn denied(&self, session: &Admitted, word: &'static str, topic: &str) {
@@ -151,6 +191,14 @@ impl Plane {
             Who::Onlooker(_) | Who::LoopbackTester => Known::Nobody,
         };
         self.denials.note(session.identity(), known, word, topic);
+    }
+}
+
+/// A device carries others while it is trusted in full itself.
+pub(crate) fn may_carry(carrier: &Entry) -> Result<(), GrantDenial> {
+    match carrier.admission.standing {
+        Standing::Full => Ok(()),
+        narrower => Err(GrantDenial::Standing(narrower)),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use hedgerow_base::{DeviceKey, Fault};
+use hedgerow_base::{DeviceKey, Fault, Timestamp};
+use hedgerow_policy::GrantDenial;
 
 use crate::{
     Admitted, Plane, Refusal,
     connect::{UNKNOWN, Who},
-    publish::is_under_things,
+    directory::Entry,
+    publish::may_carry,
 };
 
 const OUTSIDE: Refusal =
@@ -18,6 +20,15 @@ const UNDECLARED: Refusal =
 const AWAY: Refusal =
     Refusal::new(Fault::Conflict, "away", "the device is not connected; try again when it is");
 
+/// A message that asks a device for an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Where it goes to.
+    pub topic: Box<str>,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
 impl Plane {
     /// Whether this session may subscribe to `filter`. A filter may be wider than what is handed out:
     /// each message is judged by [`Plane::may_receive`] as well.
@@ -27,8 +38,10 @@ impl Plane {
     pub fn subscribe(&self, session: &Admitted, filter: &str) -> Result<(), Refusal> {
         let judged = match &session.0 {
             Who::Device { entry, .. } => {
-                let compiled = entry.compiled(self.readings());
-                compiled.grants.subscribe(filter).map_err(Refusal::from)
+                let own = entry.compiled(self.readings()).grants.subscribe(filter);
+                let grant =
+                    |carried: &Entry| carried.compiled(self.readings()).grants.subscribe(filter);
+                self.or_carried(entry, filter, own, grant).map_err(Refusal::from)
             }
             Who::Application(program) => Self::subscribe_application(&program.token, filter),
             // What is handed out is judged message by message.
@@ -39,31 +52,69 @@ impl Plane {
         judged.inspect_err(|refusal| self.denied(session, refusal.word, filter))
     }
 
-    /// Whether a device may be asked for an action now: declared, allowed by its standing, connected.
+    /// What a device is sent when it is asked for an action now: its own topic of that name, or the topic
+    /// and payload that its profile maps the action to.
     ///
     /// # Errors
-    /// A [`Refusal`] that says which of these is missing.
-    pub fn may_ask(&self, device: DeviceKey, action: &str) -> Result<(), Refusal> {
+    /// A [`Refusal`]: the action is not declared, its standing does not allow it, it is not connected, or
+    /// the input is not what the profile says.
+    pub fn ask(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<Asked, Refusal> {
         let entry = self.directory().find(device.tenant, device.id).ok_or(UNKNOWN)?;
-        if entry.admission.profile.action_index(action).is_none() {
-            return Err(UNDECLARED);
-        }
+        let index = entry.admission.profile.action_index(action).ok_or(UNDECLARED)?;
         let topic = format!("things/{}/actions/{action}", device.id);
-        entry.compiled(self.readings()).grants.receive(&topic)?;
-        if entry.vitals.sessions.load(Ordering::Relaxed) == 0 {
+        let grants = &entry.compiled(self.readings()).grants;
+        grants.receive(&topic)?;
+        let connected = self.directory().connected_as(&entry);
+        if entry.admission.carrier.is_some() {
+            may_carry(&connected)?;
+        }
+        if connected.vitals.sessions.load(Ordering::Relaxed) == 0 {
             return Err(AWAY);
         }
-        Ok(())
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let foreign = match grants.mapping() {
+            Some(mapping) => mapping.command(index, input, now)?,
+            None => None,
+        };
+        Ok(match foreign {
+            Some((topic, payload)) => Asked { topic: topic.into(), payload },
+            None => Asked { topic: topic.into(), payload: input.into() },
+        })
     }
 
     /// Whether what a session subscribed to can be wider than what it may be handed, so that each
     /// delivery is to be judged by [`Plane::may_receive`]: a device's filters are not, until its standing
-    /// narrows.
+    /// narrows, unless its profile maps foreign topics.
     #[must_use]
-    pub const fn judges_deliveries(&self, session: &Admitted) -> bool {
+    pub fn judges_deliveries(&self, session: &Admitted) -> bool {
         match &session.0 {
-            Who::Device { .. } => false,
+            Who::Device { entry, .. } => entry.compiled(self.readings()).grants.is_wide(),
             Who::Application(_) | Who::Onlooker(_) | Who::LoopbackTester => true,
+        }
+    }
+
+    /// What a device may do with a topic: by its own grants, or those of a device that it carries.
+    fn or_carried(
+        &self,
+        entry: &Entry,
+        topic: &str,
+        own: Result<(), GrantDenial>,
+        grant: impl Fn(&Entry) -> Result<(), GrantDenial>,
+    ) -> Result<(), GrantDenial> {
+        match own {
+            Err(GrantDenial::NotYours) => {
+                let carried =
+                    self.directory().carried(entry, topic).ok_or(GrantDenial::NotYours)?;
+                may_carry(entry)?;
+                grant(&carried)
+            }
+            own => own,
         }
     }
 
@@ -73,11 +124,14 @@ impl Plane {
     pub fn may_receive(&self, session: &Admitted, topic: &str) -> bool {
         match &session.0 {
             Who::Device { entry, .. } => {
-                entry.compiled(self.readings()).grants.receive(topic).is_ok()
+                let own = entry.compiled(self.readings()).grants.receive(topic);
+                let grant =
+                    |carried: &Entry| carried.compiled(self.readings()).grants.receive(topic);
+                self.or_carried(entry, topic, own, grant).is_ok()
             }
             Who::Application(program) => self.may_application_receive(&program.token, topic),
             Who::Onlooker(onlooker) => self.may_look_on(onlooker, topic),
-            Who::LoopbackTester => !is_under_things(topic),
+            Who::LoopbackTester => self.is_for_testers(topic),
         }
     }
 }

@@ -158,7 +158,8 @@ mod tests {
         let key =
             DeviceKey { tenant: TenantId::FIRST, id: device, incarnation: Incarnation::FIRST };
         let at = Timestamp::from_secs(number);
-        LiveValue { device: key, name: "load1".into(), at, value: Value::Integer(number) }
+        let value = Value::Integer(number);
+        LiveValue { device: key, name: "load1".into(), at, value, is_alone: true }
     }
 
     fn poll(watcher: &mut Watcher) -> Poll<LiveValue> {

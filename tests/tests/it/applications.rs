@@ -112,6 +112,6 @@ fn a_program_with_a_certificate_of_its_own_has_its_grants_until_its_token_is_rem
     {
         let body = json!({"name": "x", "allow": ["publish a"], "csr": csr});
         let (status, answer) = asked(&hub, &body);
-        assert!(status == 400 && answer.to_string().contains("PKCS#10"), "{answer}");
+        assert!(status == 422 && answer.to_string().contains("PKCS#10"), "{answer}");
     }
 }

@@ -13,6 +13,7 @@ mod broker;
 mod burst;
 mod disk;
 mod doctor;
+mod interop;
 mod kill;
 mod limits;
 mod metrics;

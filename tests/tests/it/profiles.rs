@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 const PATH: &str = "/api/v1/profiles/greenhouse";
 const SOON: Duration = Duration::from_secs(1);
 const NOT_AUTHORISED: u8 = 0x87;
-/// What the hub takes in profiles, the built-in one included, and in bytes of one.
+/// What the hub takes in profiles, the built-in ones included, how many those are, and bytes of one.
 const PROFILES: usize = 100;
+const BUILT_IN: usize = 7;
 const BYTES: usize = 256 * 1024;
 
 fn model(version: &str, properties: &Value) -> Value {
@@ -177,7 +178,7 @@ fn limits_on_count_and_size_hold_at_and_one_past() {
     assert_eq!(hub.change("PUT", PATH, 2, &long).0, 413);
 
     let known = hub.get("/api/v1/profiles")["items"].as_array().unwrap().len();
-    assert_eq!(known, 2);
+    assert_eq!(known, BUILT_IN + 1);
     for number in known..PROFILES {
         assert_eq!(hub.ask("PUT", &format!("/api/v1/profiles/p{number}"), &first()).0, 201);
     }
@@ -185,7 +186,7 @@ fn limits_on_count_and_size_hold_at_and_one_past() {
     assert_eq!(status, 429, "{answer}");
     let _device = TestDevice::enrolled_as(&hub, "shed", "greenhouse");
     assert_eq!(hub.change("DELETE", PATH, 2, &Value::Null).0, 409, "a device needs it");
-    assert_eq!(hub.change("DELETE", "/api/v1/profiles/p2", 1, &Value::Null).0, 204);
+    assert_eq!(hub.change("DELETE", &format!("/api/v1/profiles/p{known}"), 1, &Value::Null).0, 204);
     assert_eq!(hub.ask("PUT", "/api/v1/profiles/more", &first()).0, 201);
 }
 
@@ -217,7 +218,8 @@ fn the_command_line_does_the_same() {
     assert_eq!(hub.command(&["profile", "narrow", "gh-2"]).0, 2, "it has to say what");
     let (_, text) = hub.command(&["profile", "list", "--json"]);
     let list: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(list["items"][0]["name"], "gh-2");
+    let items = list["items"].as_array().unwrap();
+    assert!(items.iter().any(|item| item["name"] == "gh-2"), "{text}");
     let (_, text) = hub.command(&["profile", "show", "gh-2", "--document"]);
     assert_eq!(text.trim_end(), std::fs::read_to_string(&wider).unwrap());
     assert_eq!(hub.command(&["profile", "remove", "gh-2"]).0, 0);

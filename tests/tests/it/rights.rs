@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 55] = [
+const OPERATIONS: [(&str, &str, bool); 56] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
@@ -21,6 +21,7 @@ const OPERATIONS: [(&str, &str, bool); 55] = [
     ("GET", "/things/{id}", true),
     ("GET", "/things/{id}/properties/{name}", true),
     ("GET", "/api/v1/devices", true),
+    ("POST", "/api/v1/devices", false),
     ("GET", "/api/v1/devices/{id}", true),
     ("PATCH", "/api/v1/devices/{id}", false),
     ("POST", "/api/v1/devices/{id}/quarantine", false),
@@ -74,6 +75,9 @@ const OPERATIONS: [(&str, &str, bool); 55] = [
 fn body(method: &str, path: &str) -> Value {
     match (method, path) {
         ("POST", "/api/v1/claims") => json!({"name": "x"}),
+        ("POST", "/api/v1/devices") => {
+            json!({"name": "x", "profile": "tasmota-plug", "carrier": "00000000000000000000000000"})
+        }
         ("POST", "/api/v1/weak-devices") => json!({"name": "x", "profile": "linux-host"}),
         ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
         ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use qrcode::{QrCode, render::unicode::Dense1x2};
 use serde_json::{Value, json};
@@ -46,7 +48,7 @@ pub(crate) enum Device {
     },
     /// Make a single-use code for a device that will come
     ///
-    /// Example: hedgerow device claim --name "Kitchen lamp"
+    /// Example: hedgerow device claim --name "Kitchen plug" --profile tasmota-plug --set topic=plug1
     Claim {
         /// What the device will be called
         #[arg(long)]
@@ -54,9 +56,29 @@ pub(crate) enum Device {
         /// The profile that it will be held to
         #[arg(long, default_value = "linux-host")]
         profile: String,
+        /// A variable of its foreign topics, as the profile names it
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+        names: Vec<(String, String)>,
         /// How many seconds the code works
         #[arg(long, default_value_t = 86_400)]
         expires_in: u32,
+    },
+    /// Take in a device that another device's connection carries, such as a sensor behind a bridge
+    ///
+    /// Example: hedgerow device carry --by ID --name Hall --profile zigbee2mqtt-sensor --set name=hall/climate
+    Carry {
+        /// The id of the device whose connection carries it
+        #[arg(long = "by", value_name = "ID")]
+        carrier: String,
+        /// What the device is called
+        #[arg(long)]
+        name: String,
+        /// The profile that it is held to
+        #[arg(long)]
+        profile: String,
+        /// A variable of its foreign topics, as the profile names it
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+        names: Vec<(String, String)>,
     },
     /// Take in a device that can do no better than TLS 1.2 and a password
     ///
@@ -69,6 +91,9 @@ pub(crate) enum Device {
         /// The profile that it will be held to
         #[arg(long)]
         profile: String,
+        /// A variable of its foreign topics, as the profile names it
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+        names: Vec<(String, String)>,
     },
     /// Give a weak device another password; its sessions end
     ///
@@ -80,11 +105,16 @@ pub(crate) enum Device {
     /// Ask a connected device to do something that its profile declares
     ///
     /// Example: hedgerow device ask ID identify
+    ///
+    /// Example: hedgerow device ask ID switch --input true
     Ask {
         /// The device's id
         id: String,
         /// The action, as the profile names it
         action: String,
+        /// Its input, as JSON
+        #[arg(long, default_value = "{}", value_parser = input)]
+        input: Value,
     },
     /// Leave a device only what it needs to heal
     ///
@@ -131,21 +161,35 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
             list(&hub.get("/devices", &query)?, json);
         }
         Device::Show { id } => show_one(hub, &id, json)?,
-        Device::Claim { name, profile, expires_in } => {
-            let body = json!({"name": name, "profile": profile, "expires_in": expires_in});
+        Device::Claim { name, profile, names, expires_in } => {
+            let names: BTreeMap<_, _> = names.into_iter().collect();
+            let body = json!({
+                "name": name, "profile": profile, "names": names, "expires_in": expires_in,
+            });
             claimed(&hub.post("/claims", &body)?, json)?;
         }
-        Device::AdmitWeak { name, profile } => {
-            let body = json!({"name": name, "profile": profile});
+        Device::Carry { carrier, name, profile, names } => {
+            let names: BTreeMap<_, _> = names.into_iter().collect();
+            let body =
+                json!({"name": name, "profile": profile, "names": names, "carrier": carrier});
+            let device = hub.post("/devices", &body)?;
+            match json {
+                true => show::json(&device),
+                false => out!("{} is {}", show::text(&device, "name"), show::text(&device, "id")),
+            }
+        }
+        Device::AdmitWeak { name, profile, names } => {
+            let names: BTreeMap<_, _> = names.into_iter().collect();
+            let body = json!({"name": name, "profile": profile, "names": names});
             show_password(&hub.post("/weak-devices", &body)?, json);
         }
         Device::Password { id } => {
             let path = format!("/devices/{}/password", escaped(&id));
             show_password(&hub.post(&path, &json!({}))?, json);
         }
-        Device::Ask { id, action } => {
+        Device::Ask { id, action, input } => {
             let path = format!("/devices/{}/actions/{}", escaped(&id), escaped(&action));
-            hub.command(&path, &json!({}))?;
+            hub.command(&path, &input)?;
             if !json {
                 out!("the device was asked; its answer will be stored as result/{action}");
             }
@@ -156,6 +200,15 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
         Device::Revoke(word) => say(hub, json, &word, "revoke")?,
     }
     Ok(())
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.into(), value.into()))
+}
+
+fn input(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))
 }
 
 fn show_password(made: &Value, json: bool) {

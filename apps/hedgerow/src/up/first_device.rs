@@ -5,6 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use hedgerow_base::TenantId;
 use hedgerow_control::{Ctx, NewClaim};
 use hedgerow_listen::server::now;
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::Actor;
 use tokio::{
     io::AsyncWriteExt,
@@ -36,6 +37,7 @@ pub(super) async fn start(hub: &Hub, data: &Path, doors: &Doors) -> Result<First
         let new = NewClaim {
             name: name.chars().take(60).collect(),
             profile: "linux-host".into(),
+            names: Names::default(),
             life_ms: Some(600_000),
         };
         hub.control.claim_this_machine(&ctx, new).await?.code.to_string()

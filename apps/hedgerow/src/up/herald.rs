@@ -42,6 +42,8 @@ impl Messenger {
             profile_name: device.profile.as_str().into(),
             profile,
             overlay,
+            names: device.names.clone(),
+            carrier: device.carrier,
         })
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Hub {
     pub(super) control: Arc<Control>,
     pub(super) plane: Plane,
     pub(super) bus: Arc<LocalBus>,
-    store: Arc<ControlStore>,
+    pub(super) store: Arc<ControlStore>,
     pub(super) readings: ReadingsStore,
     pub(super) sessions: SessionsStore,
     /// What outlived the last hub, until the wire takes it.

@@ -11,6 +11,7 @@ mod broker;
 mod doors;
 mod first_device;
 mod herald;
+mod home_assistant;
 mod hub;
 pub(crate) mod meters;
 mod names;
@@ -70,6 +71,9 @@ async fn serve(data: PathBuf, up: Up, config: Config) -> Result<(), Problem> {
     eprintln!("keys are sealed with {}", sealing.source());
     let hub = hub::Hub::open(&data, sealing, &up).await?;
     let doors = doors::open(&hub, &up, &config).await?;
+    if up.home_assistant {
+        home_assistant::start(&hub)?;
+    }
     doors.announce();
     hub.announce_sign_in(&data, &doors).await?;
     let mut device = None;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use hedgerow_base::{DeviceKey, Fault};
+use hedgerow_base::{DeviceKey, Fault, Timestamp};
 use hedgerow_control::{
     Failure,
     ports::{self, Pending},
@@ -26,20 +26,42 @@ impl Voice {
         let _ = self.0.set(Ready { plane, wire: wire.voice(), census: wire.census() });
     }
 
+    /// What speaks to clients, once it is there.
+    pub(super) fn wire(&self) -> Option<&hedgerow_wire::Voice<Plane>> {
+        self.0.get().map(|ready| &ready.wire)
+    }
+
     fn ready(&self) -> Result<&Ready, Failure> {
         let starting = || Failure::new(Fault::Unavailable, "the hub is still starting");
         self.0.get().ok_or_else(starting)
     }
 }
 
+fn refused(refusal: Refusal) -> Failure {
+    Failure::new(refusal.fault, refusal.reason)
+}
+
 impl ports::Voice for Voice {
-    fn can_hear(&self, device: DeviceKey, action: &str) -> Result<(), Failure> {
-        let refused = |refusal: Refusal| Failure::new(refusal.fault, refusal.reason);
-        self.ready()?.plane.may_ask(device, action).map_err(refused)
+    fn can_hear(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.ready()?.plane.ask(device, action, input, now).map(drop).map_err(refused)
     }
 
-    fn say(&self, device: DeviceKey, action: &str, input: &[u8]) -> Result<(), Failure> {
-        self.ready()?.wire.say(&format!("things/{}/actions/{action}", device.id), input);
+    fn say(
+        &self,
+        device: DeviceKey,
+        action: &str,
+        input: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let ready = self.ready()?;
+        let asked = ready.plane.ask(device, action, input, now).map_err(refused)?;
+        ready.wire.say(&asked.topic, &asked.payload);
         Ok(())
     }
 

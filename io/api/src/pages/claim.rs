@@ -10,6 +10,7 @@ use axum::{
 use hedgerow_base::Fault;
 use hedgerow_control::{Claimed, Failure, NewClaim};
 use hedgerow_identity::Claim;
+use hedgerow_model::mapping::Names;
 use maud::{Markup, html};
 use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
@@ -115,7 +116,7 @@ pub(crate) async fn create(
     Form(form): Form<ClaimForm>,
 ) -> Result<Response, Trouble> {
     let (name, profile) = (form.name.clone(), form.profile.clone());
-    let new = NewClaim { name, profile, life_ms: None };
+    let new = NewClaim { name, profile, names: Names::default(), life_ms: None };
     match people.control.claim(&visitor.ctx, new).await {
         Ok(made) => {
             let main = shown_once(&people, &visitor, &made)?;

@@ -10,8 +10,8 @@ use axum::{
 };
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Control, Event, Failure, Person, ProfileRecord, TimelineEntry,
-    Token,
+    CertificateRecord, Commit, Control, Event, Failure, Named, Person, ProfileRecord,
+    TimelineEntry, Token,
     ports::{
         AuditFilter, AuditRecord, Counts, Herald, History, LastValue, Passwords, Pending, Random,
         Signer, Store,
@@ -23,8 +23,8 @@ use hedgerow_identity::{
 };
 use hedgerow_model::{LINUX_HOST, Profile, Value};
 use hedgerow_plane::{
-    Answer, Asked, Broker, Commits, Level, LocalBus, MaySee, NoNotices, Plane, Readings, Refusal,
-    RetainedPage, SessionDetail, SessionName, SessionPage, SessionView, Ticket,
+    Answer, AskedSessions, Broker, Commits, Level, LocalBus, MaySee, NoNotices, Plane, Readings,
+    Refusal, RetainedPage, SessionDetail, SessionName, SessionPage, SessionView, Ticket,
 };
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
@@ -78,6 +78,9 @@ impl Store for Nothing {
         none()
     }
     fn claim(&self, _: [u8; 32]) -> Pending<'_, Option<(TenantId, Claim)>> {
+        none()
+    }
+    fn named(&self, _: Timestamp) -> Pending<'_, Vec<Named>> {
         none()
     }
     fn open_claims(&self, _: TenantId) -> Pending<'_, Vec<Claim>> {
@@ -208,10 +211,10 @@ impl History for Nothing {
 }
 
 impl hedgerow_control::ports::Voice for Nothing {
-    fn can_hear(&self, _: DeviceKey, _: &str) -> Result<(), Failure> {
+    fn can_hear(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
-    fn say(&self, _: DeviceKey, _: &str, _: &[u8]) -> Result<(), Failure> {
+    fn say(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
     fn has_session(&self, _: SessionName) -> Pending<'_, bool> {
@@ -223,7 +226,7 @@ impl hedgerow_control::ports::Voice for Nothing {
 }
 
 impl Broker for Nothing {
-    fn sessions(&self, _: Asked) -> Answer<'_, SessionPage> {
+    fn sessions(&self, _: AskedSessions) -> Answer<'_, SessionPage> {
         Box::pin(async { SessionPage::default() })
     }
     fn slow(&self, _: TenantId) -> Answer<'_, Vec<SessionView>> {

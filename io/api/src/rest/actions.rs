@@ -17,7 +17,7 @@ use crate::{
 /// Asks a connected device to do something that its profile declares. What it answers is stored as
 /// `result/{action}`.
 #[utoipa::path(post, path = "/api/v1/devices/{id}/actions/{action}", tag = "devices",
-    request_body(content = Object, description = "The input of the action; `{}` when it has none"),
+    request_body(content = Value, description = "The input of the action; `{}` when it has none"),
     params(("id" = String, Path, description = "The device's id"),
         ("action" = String, Path, description = "The action, as the profile names it")), responses(
     (status = 202, description = "The device was asked"),
@@ -26,10 +26,10 @@ pub(crate) async fn invoke(
     State(people): State<Arc<People>>,
     who: SignedIn,
     Path((id, action)): Path<(String, String)>,
-    Body(input): Body<serde_json::Map<String, Value>>,
+    Body(input): Body<Value>,
 ) -> Result<StatusCode, Refused> {
     let id = id.parse().map_err(|_| Failure::absent("device"))?;
-    let input = Value::Object(input).to_string();
+    let input = input.to_string();
     people.control.invoke(&who.ctx, id, &action, input.as_bytes()).await?;
     Ok(StatusCode::ACCEPTED)
 }

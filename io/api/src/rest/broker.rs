@@ -10,8 +10,8 @@ use axum::{
 use hedgerow_control::Failure;
 use hedgerow_listen::server::now;
 use hedgerow_plane::{
-    Asked, Flow, Identity, RetainedMessage, SessionDetail, SessionName, SessionView, Subscribed,
-    Which, WillView,
+    AskedSessions, Flow, Identity, RetainedMessage, SessionDetail, SessionName, SessionView,
+    Subscribed, Which, WillView,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -348,7 +348,7 @@ pub(crate) struct SessionQuery {
 
 impl SessionQuery {
     /// As the broker is asked.
-    pub(crate) fn asked(&self, tenant: hedgerow_base::TenantId) -> Result<Asked, Refused> {
+    pub(crate) fn asked(&self, tenant: hedgerow_base::TenantId) -> Result<AskedSessions, Refused> {
         let after = self.after.as_deref().filter(|after| !after.is_empty()).map(|after| {
             let wrong = "after is not what `next` of a page said; begin without it";
             SessionName::parse(after, tenant).ok_or_else(|| Refused::invalid(wrong))
@@ -359,7 +359,7 @@ impl SessionQuery {
             Some(false) => Which::Away,
         };
         let find = self.q.as_deref().map(str::trim).filter(|find| !find.is_empty());
-        Ok(Asked {
+        Ok(AskedSessions {
             tenant,
             find: find.map(Into::into),
             which,

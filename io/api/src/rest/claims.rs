@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -8,12 +8,13 @@ use axum::{
 };
 use hedgerow_control::{Failure, NewClaim};
 use hedgerow_identity::Claim;
+use hedgerow_model::mapping::Names;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     devices::hex,
-    forms::{Body, whole},
+    forms::{Body, unprocessable, whole},
 };
 use crate::{
     People,
@@ -31,6 +32,9 @@ pub(crate) struct ClaimRequest {
     /// The profile that it will be held to; linux-host when left out.
     #[schema(pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     profile: Option<String>,
+    /// The variables of its foreign topics, where they are not the profile's defaults.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
     /// How many seconds the code works; a day when left out, 30 days at most.
     #[schema(minimum = 1, maximum = 2_592_000)]
     #[serde(default, deserialize_with = "whole")]
@@ -46,6 +50,8 @@ pub(crate) struct ClaimView {
     name: String,
     /// The profile that it will be held to.
     profile: String,
+    /// The variables of the device's foreign topics that were set.
+    names: BTreeMap<String, String>,
     /// When it was made.
     created: String,
     /// Until when it works.
@@ -76,11 +82,16 @@ pub(crate) struct ClaimList {
     next: Option<String>,
 }
 
+pub(crate) fn names(names: &Names) -> BTreeMap<String, String> {
+    names.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
 fn view(claim: &Claim) -> ClaimView {
     ClaimView {
         id: hex(&claim.secret_hash),
         name: claim.name.clone(),
         profile: claim.profile.clone(),
+        names: names(&claim.names),
         created: claim.created.to_string(),
         expires: claim.expires.to_string(),
     }
@@ -99,8 +110,11 @@ pub(crate) async fn create(
     let in_ms = |seconds: i64| seconds.checked_mul(1000).unwrap_or(i64::MAX);
     let life_ms = request.expires_in.map(in_ms);
     let profile = request.profile.unwrap_or_else(|| "linux-host".into());
-    let new = NewClaim { name: request.name, profile, life_ms };
-    let made = people.control.claim(&who.ctx, new).await?;
+    let names = request.names.iter().map(|(name, value)| (&**name, &**value));
+    people.control.may_claim(&who.ctx).await?;
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
+    let new = NewClaim { name: request.name, profile, names, life_ms };
+    let made = people.control.claim(&who.ctx, new).await.map_err(unprocessable)?;
     let body = ClaimMade {
         claim: view(&made.claim),
         code: made.code.to_string(),

@@ -3,17 +3,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hedgerow_base::DeviceId;
-use hedgerow_control::Edit;
+use hedgerow_control::{Edit, Failure, NewCarried};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::Fact;
 use hedgerow_registry::{Device, Filter, Page, limits::PAGE_DEFAULT};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::forms::{Ask, Body, Id, refuse_stale, seen};
+use super::forms::{Ask, Body, Id, refuse_stale, seen, unprocessable};
 use crate::{
     People,
     door::SignedIn,
@@ -35,6 +36,10 @@ pub(crate) struct DeviceView {
     because: Option<&'static str>,
     /// The profile that it is held to.
     profile: String,
+    /// The variables of its foreign topics that were set.
+    names: BTreeMap<String, String>,
+    /// The device whose connection carries it; null when it has its own.
+    carrier: Option<String>,
     /// The group that it is in.
     group: Option<String>,
     /// Its labels.
@@ -85,6 +90,8 @@ pub(crate) fn view(people: &People, device: Device) -> DeviceView {
         standing: device.standing.word(),
         because: device.because.map(Fact::word),
         profile: device.profile,
+        names: super::claims::names(&device.names),
+        carrier: device.carrier.map(|id| id.to_string()),
         group: device.group,
         labels: device.labels.iter().map(|l| (l.key().into(), l.value().into())).collect(),
         key_storage: device.key_storage.word(),
@@ -167,6 +174,43 @@ impl DeviceQuery {
         let page = Page::new(after, self.limit.unwrap_or(PAGE_DEFAULT));
         page.map_err(|problem| hedgerow_control::Failure::from(problem).into())
     }
+}
+
+/// A device behind another one's connection.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CarriedRequest {
+    /// What it is called.
+    #[schema(pattern = r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f]{1,80}$")]
+    name: String,
+    /// The profile that it is held to: one that maps foreign topics.
+    #[schema(pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    profile: String,
+    /// The variables of its foreign topics, where they are not the profile's defaults.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
+    /// The id of the device whose connection carries it.
+    #[schema(pattern = r"^[0-7][0-9a-hjkmnp-tv-z]{24}[048cgmrw]$")]
+    carrier: String,
+}
+
+/// Takes in a device that another device's connection carries, such as a sensor behind a bridge.
+#[utoipa::path(post, path = "/api/v1/devices", tag = "devices", request_body = CarriedRequest, responses(
+    (status = 201, description = "The device", body = DeviceView),
+    (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn carry(
+    State(people): State<Arc<People>>,
+    who: SignedIn,
+    Body(request): Body<CarriedRequest>,
+) -> Result<Response, Refused> {
+    people.control.may_carry(&who.ctx).await?;
+    let names = request.names.iter().map(|(name, value)| (&**name, &**value));
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
+    let carrier = request.carrier.parse().map_err(|_| Failure::absent("device"))?;
+    let CarriedRequest { name, profile, .. } = request;
+    let new = NewCarried { name, profile, names, carrier };
+    let device = people.control.carry(&who.ctx, new).await.map_err(unprocessable)?;
+    Ok((StatusCode::CREATED, answer(&people, device)).into_response())
 }
 
 /// A page of devices.

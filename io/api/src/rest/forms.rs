@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Json, Path, Query, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use hedgerow_base::{DeviceId, Timestamp};
+use hedgerow_base::{DeviceId, Fault, Timestamp};
 use hedgerow_control::Failure;
 use serde::{
     Deserialize, Deserializer,
@@ -69,6 +69,15 @@ pub(crate) fn seen(headers: &HeaderMap) -> Result<i64, Refused> {
         return Err(Refused::invalid(reason).with_status(StatusCode::PRECONDITION_REQUIRED));
     };
     Ok(tag.trim_matches('"').parse().unwrap_or(-1))
+}
+
+/// What is well-formed JSON and yet can't be, such as names that a profile does not have: no schema says all
+/// of that.
+pub(crate) fn unprocessable(failure: Failure) -> Refused {
+    match failure.fault {
+        Fault::Invalid => Refused::from(failure).with_status(StatusCode::UNPROCESSABLE_ENTITY),
+        _ => failure.into(),
+    }
 }
 
 /// Refuses an edit of what somebody else has changed since.

@@ -58,7 +58,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/status", get(health::status))
         .route("/limits", get(health::limits))
         .route("/openapi.json", get(crate::open_api::document))
-        .route("/devices", get(devices::list))
+        .route("/devices", get(devices::list).post(devices::carry))
         .nest("/devices/{id}", device)
         .route("/broker", get(broker::show))
         .route("/broker/sessions", get(broker::sessions))

@@ -128,8 +128,27 @@ pub(crate) struct ActionAffordance {
     /// For people.
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
+    /// What it needs to be told; nothing when it needs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Input>,
     /// How to ask.
     forms: [Form; 1],
+}
+
+/// What an action needs as input.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Input {
+    /// boolean, integer, number or string.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The least allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    minimum: Option<Number>,
+    /// The greatest allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    maximum: Option<Number>,
 }
 
 /// How an application does it.
@@ -151,14 +170,19 @@ fn form(op: &'static str, method: &'static str, href: String) -> Form {
     Form { href, op, content_type: "application/json", method }
 }
 
-fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
+/// The least and greatest of a shape, where it has them.
+fn bounds(shape: &Shape) -> (Option<Number>, Option<Number>) {
     let number = |bound: f64| Number::from_f64(bound).filter(|_| bound.abs() < f64::MAX);
     let whole = |bound: i64| (bound.abs() < INTEGER_MAX).then(|| Number::from(bound));
-    let (minimum, maximum) = match property.shape {
+    match *shape {
         Shape::Number { minimum, maximum } => (number(minimum), number(maximum)),
         Shape::Integer { minimum, maximum } => (whole(minimum), whole(maximum)),
         Shape::Boolean | Shape::Text { .. } => (None, None),
-    };
+    }
+}
+
+fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
+    let (minimum, maximum) = bounds(&property.shape);
     let (length_max, words) = match &property.shape {
         Shape::Text { length_max, words } => {
             let words = words.iter().map(ToString::to_string).collect();
@@ -166,16 +190,10 @@ fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
         }
         Shape::Boolean | Shape::Integer { .. } | Shape::Number { .. } => (None, Vec::new()),
     };
-    let kind = match property.shape {
-        Shape::Boolean => "boolean",
-        Shape::Integer { .. } => "integer",
-        Shape::Number { .. } => "number",
-        Shape::Text { .. } => "string",
-    };
     PropertyAffordance {
         title: property.title.to_string(),
         description: property.description.to_string(),
-        kind,
+        kind: property.shape.kind().word(),
         unit: property.unit.to_string(),
         minimum,
         maximum,
@@ -186,11 +204,16 @@ fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
     }
 }
 
-fn action(id: DeviceId, action: &Action) -> ActionAffordance {
+fn action(id: DeviceId, action: &Action, input: Option<&Shape>) -> ActionAffordance {
+    let input = input.map(|shape| {
+        let (minimum, maximum) = bounds(shape);
+        Input { kind: shape.kind().word(), minimum, maximum }
+    });
     let href = format!("api/v1/devices/{id}/actions/{}", action.name);
     ActionAffordance {
         title: action.title.to_string(),
         description: action.description.to_string(),
+        input,
         forms: [form("invokeaction", "POST", href)],
     }
 }
@@ -200,6 +223,11 @@ fn describe(device: &Device, profile: &Profile, overlay: &Overlay, base: &str) -
     let allows = |name: &str| !overlay.withheld.contains(name);
     let properties = profile.properties().iter().filter(|one| allows(&one.name));
     let actions = profile.actions().iter().filter(|one| allows(&one.name));
+    let input = |one: &Action| {
+        let index = profile.action_index(&one.name);
+        let mut commands = profile.plan().commands().iter();
+        commands.find(|command| Some(usize::from(command.action)) == index)?.input()
+    };
     let bearer = Scheme { scheme: "bearer", place: "header" };
     ThingDescription {
         context: [TD_CONTEXT],
@@ -216,7 +244,7 @@ fn describe(device: &Device, profile: &Profile, overlay: &Overlay, base: &str) -
             media_type: "application/tm+json",
         }],
         properties: properties.map(|one| (one.name.to_string(), property(id, one))).collect(),
-        actions: actions.map(|one| (one.name.to_string(), action(id, one))).collect(),
+        actions: actions.map(|one| (one.name.to_string(), action(id, one, input(one)))).collect(),
     }
 }
 

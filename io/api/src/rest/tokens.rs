@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     devices::hex,
-    forms::{Body, whole},
+    forms::{Body, unprocessable, whole},
 };
 use crate::{
     People,
@@ -175,7 +175,7 @@ async fn certified(
     let request = from_pem(csr, "CERTIFICATE REQUEST").unwrap_or_default();
     let made =
         people.control.create_token_with_certificate(&who.ctx, new, &request, certificate_id);
-    let (token, der) = made.await?;
+    let (token, der) = made.await.map_err(unprocessable)?;
     let own = people.control.own_certificates(&who.ctx).await?;
     let issuing = own.iter().find(|(kind, _)| *kind == "issuing").map(|(_, der)| pem(der));
     let certificate = Some(pem(&der) + &issuing.unwrap_or_default());

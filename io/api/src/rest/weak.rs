@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hedgerow_base::base32;
-use hedgerow_control::NewWeakDevice;
+use hedgerow_control::{Failure, NewWeakDevice};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::PasswordId;
 use hedgerow_registry::Device;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     devices::{DeviceView, view},
-    forms::{Body, Id},
+    forms::{Body, Id, unprocessable},
 };
 use crate::{
     People,
@@ -33,6 +34,9 @@ pub(crate) struct WeakRequest {
     /// The profile that it will be held to.
     #[schema(pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     profile: String,
+    /// The variables of its foreign topics, where they are not the profile's defaults.
+    #[serde(default)]
+    names: BTreeMap<String, String>,
 }
 
 /// What to type into the device.
@@ -72,9 +76,13 @@ pub(crate) async fn admit(
     who: SignedIn,
     Body(request): Body<WeakRequest>,
 ) -> Result<Response, Refused> {
+    people.control.may_admit_weak_devices(&who.ctx).await?;
     let (password, id) = password(&people);
-    let new = NewWeakDevice { name: request.name, profile: request.profile };
-    let device = people.control.admit_weak_device(&who.ctx, new, id).await?;
+    let names = request.names.iter().map(|(name, value)| (&**name, &**value));
+    let names = Names::new(names).map_err(Failure::from).map_err(unprocessable)?;
+    let new = NewWeakDevice { name: request.name, profile: request.profile, names };
+    let admitted = people.control.admit_weak_device(&who.ctx, new, id).await;
+    let device = admitted.map_err(unprocessable)?;
     Ok((StatusCode::CREATED, Json(made(&people, device, password))).into_response())
 }
 

@@ -297,13 +297,14 @@ async fn add_claim(
     claim: &Claim,
 ) -> Result<(), Failure> {
     let statement = sqlx::query(
-        "INSERT INTO claims (secret_hash, tenant, name, profile, created, expires)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claims (secret_hash, tenant, name, profile, names, created, expires)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(claim.secret_hash.as_slice())
     .bind(tenant)
     .bind(claim.name.as_str())
     .bind(claim.profile.as_str())
+    .bind(claim.names.to_string())
     .bind(claim.created.as_ms())
     .bind(claim.expires.as_ms());
     run(connection, statement).await.map(drop)
@@ -312,9 +313,9 @@ async fn add_claim(
 async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Result<(), Failure> {
     let statement = sqlx::query(
         "INSERT INTO devices (tenant, id, incarnation, name, state, standing, because, profile,
-                              grouping, key_storage, created, revision, id_text, search,
-                              password)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                              names, carrier, grouping, key_storage, created, revision, id_text,
+                              search, password)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     );
     let statement = keyed(statement, &device.key)
         .bind(device.name.as_str())
@@ -322,6 +323,8 @@ async fn add_device(connection: &mut SqliteConnection, device: &Device) -> Resul
         .bind(device.standing.word())
         .bind(device.because.map(Fact::word))
         .bind(device.profile.as_str())
+        .bind(device.names.to_string())
+        .bind(device.carrier.map(|id| id.as_bytes().to_vec()))
         .bind(device.group.as_deref())
         .bind(device.key_storage.word())
         .bind(device.created.as_ms())

@@ -18,7 +18,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Failure, Person, ProfileRecord, TimelineEntry, Token,
+    CertificateRecord, Commit, Failure, Named, Person, ProfileRecord, TimelineEntry, Token,
     ports::{AuditFilter, AuditRecord, Counts, Notary, Pending, Store},
 };
 use hedgerow_identity::{Claim, revocation::Revoked};
@@ -130,6 +130,10 @@ impl Store for ControlStore {
 
     fn open_claims(&self, tenant: TenantId) -> Pending<'_, Vec<Claim>> {
         Box::pin(read_devices::open_claims(&self.readers, tenant))
+    }
+
+    fn named(&self, now: Timestamp) -> Pending<'_, Vec<Named>> {
+        Box::pin(read_devices::named(&self.readers, now))
     }
 
     fn profile<'a>(

@@ -1,5 +1,5 @@
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
-use hedgerow_control::{CertificateRecord, Failure, TimelineEntry, ports::Counts};
+use hedgerow_control::{CertificateRecord, Failure, Named, TimelineEntry, ports::Counts};
 use hedgerow_identity::{
     Claim, Serial,
     revocation::{Reason, Revoked},
@@ -189,6 +189,21 @@ pub(super) async fn open_claims(
     .await
     .map_err(failure)?;
     found.iter().map(rows::claim).collect()
+}
+
+pub(super) async fn named(readers: &SqlitePool, now: Timestamp) -> Result<Vec<Named>, Failure> {
+    let found = sqlx::query(
+        "SELECT tenant, profile, names, id AS device, NULL AS claim FROM devices
+         WHERE state NOT IN ('retired', 'erased')
+         UNION ALL
+         SELECT tenant, profile, names, NULL, secret_hash FROM claims
+         WHERE used_by IS NULL AND withdrawn = 0 AND expires > ?",
+    )
+    .bind(now.as_ms())
+    .fetch_all(readers)
+    .await
+    .map_err(failure)?;
+    found.iter().map(rows::named).collect()
 }
 
 pub(super) async fn certificate(

@@ -1,8 +1,9 @@
 //! Rows back into values; what can't be read was damaged, and says so.
 
 use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
-use hedgerow_control::{CertificateRecord, Failure};
+use hedgerow_control::{CertificateRecord, Failure, Named, NamedAs};
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
 use hedgerow_registry::{Certificate, Device, DeviceKey, KeyStorage, Label, State};
 use sqlx::{ColumnIndex, Decode, Row, Sqlite, Type, sqlite::SqliteRow};
@@ -67,6 +68,8 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         standing: Standing::parse(standing).unwrap_or(Standing::Cut),
         because: because.and_then(Fact::parse),
         profile: get(row, "profile")?,
+        names: names(row)?,
+        carrier: carrier(row)?,
         group: get(row, "grouping")?,
         labels: labels.map(read_labels).unwrap_or_default(),
         key_storage: KeyStorage::parse(get(row, "key_storage")?),
@@ -77,6 +80,30 @@ pub(super) fn device(row: &SqliteRow) -> Result<Device, Failure> {
         is_connected: get(row, "connected")?,
         revision: get(row, "revision")?,
     })
+}
+
+fn carrier(row: &SqliteRow) -> Result<Option<DeviceId>, Failure> {
+    let id: Option<Vec<u8>> = get(row, "carrier")?;
+    let id = id.map(|id| id.try_into().map_err(|_| damaged("a device's carrier"))).transpose()?;
+    Ok(id.map(DeviceId::from_bytes))
+}
+
+fn names(row: &SqliteRow) -> Result<Names, Failure> {
+    Names::parse(get(row, "names")?).map_err(|_| damaged("the names of a device"))
+}
+
+/// Who has foreign topics, or will have.
+pub(super) fn named(row: &SqliteRow) -> Result<Named, Failure> {
+    let device: Option<Vec<u8>> = get(row, "device")?;
+    let who = match device {
+        Some(id) => {
+            let id = id.try_into().map_err(|_| damaged("a device's id"))?;
+            NamedAs::Device(DeviceId::from_bytes(id))
+        }
+        None => NamedAs::Claim(bytes(row, "claim")?),
+    };
+    let tenant = TenantId(get(row, "tenant")?);
+    Ok(Named { tenant, profile: get(row, "profile")?, names: names(row)?, who })
 }
 
 /// Labels as the query joins them: unit separator within, record separator between.
@@ -102,6 +129,7 @@ pub(super) fn claim(row: &SqliteRow) -> Result<Claim, Failure> {
         secret_hash: bytes(row, "secret_hash")?,
         name: get(row, "name")?,
         profile: get(row, "profile")?,
+        names: names(row)?,
         created: time(row, "created")?,
         expires: time(row, "expires")?,
         state,

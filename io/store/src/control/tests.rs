@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Change, Commit, Event, Failure, ProfileRecord, TimelineEntry, Token,
+    CertificateRecord, Change, Commit, Event, Failure, NamedAs, ProfileRecord, TimelineEntry,
+    Token,
     ports::{AuditFilter, Notary, Store},
 };
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
+use hedgerow_model::mapping::Names;
 use hedgerow_policy::{
     CertificateId, Fact, Overlay, PersonId, Role, Scopes, Standing, TopicGrant,
     audit::{Effect, Entry},
@@ -62,6 +64,8 @@ fn device(n: u8, name: &str) -> Device {
         standing: Standing::Full,
         because: Some(Fact::Certified),
         profile: "linux-host".into(),
+        names: Names::default(),
+        carrier: None,
         group: None,
         labels: vec![Label::new("room", "Kitchen").unwrap()],
         key_storage: KeyStorage::Unknown,
@@ -79,6 +83,7 @@ fn claim(n: u8) -> Claim {
         secret_hash: [n; 32],
         name: "lamp".into(),
         profile: "linux-host".into(),
+        names: Names::default(),
         created: NOW,
         expires: NOW.plus_ms(1000),
         state: ClaimState::Open,
@@ -402,4 +407,35 @@ async fn a_closed_store_leaves_one_file_and_takes_no_more() {
     assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
     let again = open(&directory).await;
     assert!(again.device(TENANT, key(1).id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_names_of_claims_and_devices_are_kept_and_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let names = Names::new([("topic", "plug1"), ("base", "a/b=c")]).unwrap();
+    let carrier = Some(DeviceId::from_bytes([9; 16]));
+    let device = Device { names: names.clone(), carrier, ..device(1, "lamp") };
+    let claimed = Claim { names: names.clone(), ..claim(2) };
+    let withdrawn = Change::WithdrawClaim { secret_hash: [3; 32] };
+    let changes = vec![
+        Change::AddDevice(Box::new(device.clone())),
+        Change::AddClaim(TENANT, claimed.clone()),
+        Change::AddClaim(TENANT, claim(3)),
+        withdrawn,
+    ];
+    store.commit(commit(changes)).await.unwrap();
+    let kept = store.device(TENANT, device.key.id).await.unwrap().unwrap();
+    assert_eq!((kept.names, kept.carrier), (names, carrier));
+    assert_eq!(store.claim([2; 32]).await.unwrap().unwrap().1, claimed);
+    let who = |now| {
+        let store = &store;
+        async move { store.named(now).await.unwrap().into_iter().map(|one| one.who).collect::<Vec<_>>() }
+    };
+    let is = NamedAs::Device(device.key.id);
+    assert_eq!(who(NOW).await, [is, NamedAs::Claim([2; 32])]);
+    assert_eq!(who(claimed.expires).await, [is], "a code that has ended holds nothing");
+    let retired = Change::MoveDevice { device: device.key, from: device.state, to: State::Retired };
+    store.commit(commit(vec![retired])).await.unwrap();
+    assert_eq!(who(claimed.expires).await, [], "nor does a device that is retired");
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_mqtt::{Connect, Disconnect, Packet, Properties, QoS, ReasonCode, Version, Will};
 use hedgerow_plane::{
-    Asked, Broker, Identity, SessionDetail, SessionName, SessionPage, SessionView, Which,
+    AskedSessions, Broker, Identity, SessionDetail, SessionName, SessionPage, SessionView, Which,
 };
 use hedgerow_wire::{
     Gate, SessionChange, Settings,
@@ -15,7 +15,7 @@ use crate::{
     peer::{Hub, TestPeer, connect, lasting, session_expiry, will},
 };
 
-const ALL: Asked = Asked {
+const ALL: AskedSessions = AskedSessions {
     tenant: TenantId::FIRST,
     find: None,
     which: Which::All,
@@ -32,7 +32,7 @@ fn name(client_id: &str) -> SessionName {
     SessionName { identity: Identity::LoopbackTester, client_id: client_id.into() }
 }
 
-fn page(hub: &Hub, asked: Asked) -> SessionPage {
+fn page(hub: &Hub, asked: AskedSessions) -> SessionPage {
     now(hub.wire.census().sessions(asked))
 }
 
@@ -45,10 +45,10 @@ fn slow(hub: &Hub) -> Vec<SessionView> {
 }
 
 /// All names, so many at a time, and how many pages they took.
-fn names(hub: &Hub, asked: &Asked) -> (Vec<String>, usize) {
+fn names(hub: &Hub, asked: &AskedSessions) -> (Vec<String>, usize) {
     let (mut all, mut pages, mut after) = (Vec::new(), 0, None);
     loop {
-        let found = page(hub, Asked { after, ..asked.clone() });
+        let found = page(hub, AskedSessions { after, ..asked.clone() });
         all.extend(found.items.iter().map(|view| view.name.client_id.to_string()));
         pages += 1;
         after = found.next;
@@ -68,13 +68,17 @@ fn sessions_of_all_shards_come_in_order_page_by_page() {
     let wanted: Vec<String> = (0..7).map(|number| format!("client-{number}")).collect();
     let _peers: Vec<_> = wanted.iter().map(|id| hub.client(Version::V5, id)).collect();
     for (size, pages) in [(1, 7), (2, 4), (7, 1), (100, 1)] {
-        assert_eq!(names(&hub, &Asked { size, ..ALL }), (wanted.clone(), pages), "{size} a page");
+        assert_eq!(
+            names(&hub, &AskedSessions { size, ..ALL }),
+            (wanted.clone(), pages),
+            "{size} a page"
+        );
     }
-    let found = |find: &str| names(&hub, &Asked { find: Some(find.into()), ..ALL }).0;
+    let found = |find: &str| names(&hub, &AskedSessions { find: Some(find.into()), ..ALL }).0;
     assert_eq!(found("CLIENT-3"), ["client-3"]);
     assert_eq!(found("tester:"), wanted);
     assert!(found("client-9").is_empty());
-    assert!(page(&hub, Asked { tenant: TenantId(2), ..ALL }).items.is_empty());
+    assert!(page(&hub, AskedSessions { tenant: TenantId(2), ..ALL }).items.is_empty());
 }
 
 #[test]
@@ -140,7 +144,7 @@ fn a_session_whose_client_is_away_is_shown_and_ended_by_hand() {
     let view = detail(&hub, "away").unwrap().view;
     assert!(!view.is_connected && view.until.is_some_and(|until| until > view.since));
     assert_eq!((view.in_flight, view.version), (0, Some("3.1.1")));
-    let which = |which| names(&hub, &Asked { which, ..ALL }).0;
+    let which = |which| names(&hub, &AskedSessions { which, ..ALL }).0;
     assert_eq!(
         (which(Which::Away), which(Which::Connected)),
         (vec!["away".into()], vec!["here".into()])
@@ -229,11 +233,11 @@ fn an_answer_has_so_many_sessions_and_is_looked_for_among_so_many() {
         gate.keep(vec![open]).unwrap();
     }
     let hub = Hub::with(gate, Settings::default());
-    let first = page(&hub, Asked { size: usize::MAX, ..ALL });
+    let first = page(&hub, AskedSessions { size: usize::MAX, ..ALL });
     assert_eq!(first.items.len(), SESSIONS_PAGE_MAX);
     assert_eq!(first.items[0].version, None, "its client has not been here");
     let last = format!("c{SESSIONS_SCAN_MAX:05}");
-    let look = Asked { find: Some(last.clone().into()), ..ALL };
+    let look = AskedSessions { find: Some(last.clone().into()), ..ALL };
     let none = page(&hub, look.clone());
     assert!(none.items.is_empty() && none.next.is_some(), "it goes on after a while");
     assert_eq!(names(&hub, &look), (vec![last], 2));

@@ -3,10 +3,11 @@
 //! A profile is a W3C Thing Model (WoT Thing Description 1.1, section 10) with the `hedgerow:`
 //! vocabulary. It is an upper bound: what it does not declare is refused.
 
+mod forms;
 mod parse;
 pub mod vocabulary;
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use hedgerow_base::Timestamp;
@@ -15,11 +16,31 @@ pub use parse::{ProfileError, check_name};
 
 use crate::{
     limits::{INTEGER_MAX, TEXT_BYTES_MAX},
+    mapping::Plan,
     value::{Kind, ValueRef, double, whole},
 };
 
 /// The Thing Model of a Linux host, as it is in the repository.
 pub const LINUX_HOST: &str = include_str!("../../profiles/linux-host.tm.json");
+
+/// The Thing Model of a plug with the Tasmota firmware.
+pub const TASMOTA_PLUG: &str = include_str!("../../profiles/tasmota-plug.tm.json");
+
+/// The Thing Model of a Shelly of the second generation with one metered switch.
+pub const SHELLY_PLUS_1PM: &str = include_str!("../../profiles/shelly-plus-1pm.tm.json");
+
+/// The Thing Model of an ESPHome node with a sensor and a switch.
+pub const ESPHOME_SENSOR_SWITCH: &str =
+    include_str!("../../profiles/esphome-sensor-switch.tm.json");
+
+/// The Thing Model of a Zigbee sensor behind Zigbee2MQTT.
+pub const ZIGBEE2MQTT_SENSOR: &str = include_str!("../../profiles/zigbee2mqtt-sensor.tm.json");
+
+/// The Thing Model of Zigbee2MQTT itself.
+pub const ZIGBEE2MQTT_BRIDGE: &str = include_str!("../../profiles/zigbee2mqtt-bridge.tm.json");
+
+/// The Thing Model of a Sparkplug B edge node.
+pub const SPARKPLUG_B_NODE: &str = include_str!("../../profiles/sparkplug-b-node.tm.json");
 
 /// A checked device profile.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +59,7 @@ pub struct Profile {
     pub end_of_support: Option<Timestamp>,
     /// `hedgerow:networkPeers`: the hosts that the device talks to besides the hub.
     pub network_peers: Box<[Box<str>]>,
+    pub(crate) plan: Arc<Plan>,
     // INVARIANT: each of the three is sorted by name, without repeats.
     pub(crate) properties: Box<[Property]>,
     pub(crate) events: Box<[Event]>,
@@ -61,6 +83,12 @@ impl Profile {
     /// At least one [`ProfileError`].
     pub fn check(document: &[u8]) -> Result<Self, Vec<ProfileError>> {
         parse::profile(document)
+    }
+
+    /// Other people's topics and payloads, mapped to what is declared here.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
     }
 
     /// The properties, sorted by name.

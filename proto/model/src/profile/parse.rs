@@ -1,12 +1,12 @@
 //! From a JSON document to a [`Profile`], top-down: the thing, its properties, events and actions.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use hedgerow_base::{Fault, Timestamp};
 
 use super::{
-    Access, Action, Collection, DataClass, Event, Profile, Property, Shape,
+    Access, Action, Collection, DataClass, Event, Profile, Property, Shape, forms,
     vocabulary::{
         ACTION_TERMS, DATA_CLASSES, EVENT_TERMS, NAMESPACE, PREFIX, PROPERTY_TERMS, TD_CONTEXT,
         THING_MODEL, THING_TERMS,
@@ -49,20 +49,20 @@ impl fmt::Display for ProfileError {
 
 impl core::error::Error for ProfileError {}
 
-type Checked<T> = Result<T, ProfileError>;
+pub(super) type Checked<T> = Result<T, ProfileError>;
 
-fn refuse<T>(pointer: &str, what: impl Into<String>) -> Checked<T> {
+pub(super) fn refuse<T>(pointer: &str, what: impl Into<String>) -> Checked<T> {
     Err(ProfileError { pointer: pointer.into(), what: what.into() })
 }
 
 /// What was found wrong so far, in the order of the document; past [`PROFILE_ERRORS_MAX`] the rest is left
 /// out.
 #[derive(Default)]
-struct Findings(Vec<ProfileError>);
+pub(super) struct Findings(Vec<ProfileError>);
 
 impl Findings {
     /// The value, or nothing when it is wrong.
-    fn keep<T>(&mut self, checked: Checked<T>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, checked: Checked<T>) -> Option<T> {
         match checked {
             Ok(value) => Some(value),
             Err(error) => {
@@ -123,6 +123,9 @@ fn thing(findings: &mut Findings, tree: &Json) -> Option<Profile> {
     let properties = affordances(findings, &thing, "properties", property);
     let events = affordances(findings, &thing, "events", event);
     let actions = affordances(findings, &thing, "actions", action);
+    let (properties, events, actions) = (properties?, events?, actions?);
+    let declared = forms::Declared { properties: &properties, events: &events, actions: &actions };
+    let plan = forms::plan(findings, &thing, &declared);
     Some(Profile {
         title: title?,
         description: description?.unwrap_or_default(),
@@ -131,9 +134,10 @@ fn thing(findings: &mut Findings, tree: &Json) -> Option<Profile> {
         version: version?,
         end_of_support: end_of_support?,
         network_peers: network_peers?,
-        properties: properties?,
-        events: events?,
-        actions: actions?,
+        plan: Arc::new(plan?),
+        properties,
+        events,
+        actions,
     })
 }
 
@@ -324,7 +328,28 @@ fn action(findings: &mut Findings, name: Box<str>, node: &Node<'_>) -> Option<Ac
     })
 }
 
-fn shape(node: &Node<'_>) -> Checked<Shape> {
+/// A property without a name: what the input of an action is held to.
+pub(super) fn blank_property(shape: Shape) -> Property {
+    Property {
+        name: Box::default(),
+        title: Box::default(),
+        description: Box::default(),
+        shape,
+        unit: Box::default(),
+        access: Access::ReadOnly,
+        is_observable: false,
+        collection: Collection {
+            data_class: DataClass::Personal,
+            purpose: Box::default(),
+            retention_days: RETENTION_DAYS_DEFAULT,
+            rate_max: None,
+        },
+        resolution_ms: RESOLUTION_MS_DEFAULT,
+        precision: None,
+    }
+}
+
+pub(super) fn shape(node: &Node<'_>) -> Checked<Shape> {
     let kind = node.text("type", TITLE_BYTES_MAX)?;
     let words = words(node)?;
     let (low, high) = (node.number("minimum")?, node.number("maximum")?);
@@ -448,18 +473,18 @@ impl FloorExact for f64 {
 }
 
 /// A place in the document.
-struct Node<'a> {
-    pointer: String,
-    json: &'a Json,
+pub(super) struct Node<'a> {
+    pub(super) pointer: String,
+    pub(super) json: &'a Json,
 }
 
 impl Node<'_> {
-    fn at(&self, member: &str) -> String {
+    pub(super) fn at(&self, member: &str) -> String {
         step(&self.pointer, member)
     }
 
     /// A term of ours that is not known here is refused: a guard with a typing error guards nothing.
-    fn check_terms(&self, findings: &mut Findings, known: &[&str]) {
+    pub(super) fn check_terms(&self, findings: &mut Findings, known: &[&str]) {
         let Json::Object(members) = self.json else { return };
         let unknown = |name: &str| name.starts_with(PREFIX) && !known.contains(&name);
         for (name, _) in members.iter().filter(|(name, _)| unknown(name)) {
@@ -469,7 +494,7 @@ impl Node<'_> {
         }
     }
 
-    fn text(&self, member: &str, bytes_max: usize) -> Checked<Option<Box<str>>> {
+    pub(super) fn text(&self, member: &str, bytes_max: usize) -> Checked<Option<Box<str>>> {
         match self.json.member(member) {
             None => Ok(None),
             Some(Json::String(text)) if text.contains("{{") => {
@@ -501,7 +526,7 @@ impl Node<'_> {
         }
     }
 
-    fn number(&self, member: &str) -> Checked<Option<f64>> {
+    pub(super) fn number(&self, member: &str) -> Checked<Option<f64>> {
         match self.json.member(member) {
             None => Ok(None),
             Some(Json::Number(number)) => Ok(Some(*number)),
@@ -509,7 +534,7 @@ impl Node<'_> {
         }
     }
 
-    fn whole_in(&self, member: &str, low: f64, high: f64) -> Checked<Option<u32>> {
+    pub(super) fn whole_in(&self, member: &str, low: f64, high: f64) -> Checked<Option<u32>> {
         let Some(number) = self.number(member)? else { return Ok(None) };
         let inside = (low..=high).contains(&number);
         match whole(number).filter(|_| inside).and_then(|whole| u32::try_from(whole).ok()) {

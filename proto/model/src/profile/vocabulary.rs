@@ -14,8 +14,15 @@ pub const THING_MODEL: &str = "tm:ThingModel";
 pub const PREFIX: &str = "hedgerow:";
 
 /// Our terms on the thing.
-pub const THING_TERMS: [&str; 4] =
-    ["hedgerow:endOfSupport", "hedgerow:maker", "hedgerow:model", "hedgerow:networkPeers"];
+pub const THING_TERMS: [&str; 7] = [
+    "hedgerow:endOfSupport",
+    "hedgerow:maker",
+    "hedgerow:model",
+    "hedgerow:networkPeers",
+    "hedgerow:passes",
+    "hedgerow:subscribes",
+    "hedgerow:variables",
+];
 
 /// Our terms on a property.
 pub const PROPERTY_TERMS: [&str; 6] = [
@@ -33,6 +40,34 @@ pub const EVENT_TERMS: [&str; 4] =
 
 /// Our terms on an action.
 pub const ACTION_TERMS: [&str; 1] = ["hedgerow:purpose"];
+
+/// Our terms on a form.
+pub const FORM_TERMS: [&str; 10] = [
+    "hedgerow:body",
+    "hedgerow:constant",
+    "hedgerow:metric",
+    "hedgerow:offset",
+    "hedgerow:payload",
+    "hedgerow:pointer",
+    "hedgerow:scale",
+    "hedgerow:time",
+    "hedgerow:timeFormat",
+    "hedgerow:words",
+];
+
+/// What the prefix `mqv:` must stand for in `@context` when a form has terms of it: the W3C's MQTT binding.
+pub const MQTT_NAMESPACE: &str = "https://www.w3.org/2019/wot/mqtt#";
+
+/// The prefix of the terms of the MQTT binding.
+pub const MQTT_PREFIX: &str = "mqv:";
+
+/// The terms of the MQTT binding on a form. The quality of service and the retain flag are the device's
+/// and the hub's own affair, and passed over.
+pub const MQTT_TERMS: [&str; 5] =
+    ["mqv:controlPacket", "mqv:filter", "mqv:qos", "mqv:retain", "mqv:topic"];
+
+/// What a variable of foreign topics may say of itself.
+pub const VARIABLE_MEMBERS: [&str; 3] = ["default", "levels", "title"];
 
 /// The words of `hedgerow:dataClass`.
 pub const DATA_CLASSES: [&str; 4] = ["technical", "usage", "personal", "sensitive"];

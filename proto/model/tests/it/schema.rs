@@ -3,7 +3,8 @@
 use hedgerow_model::{
     Profile,
     profile::vocabulary::{
-        ACTION_TERMS, DATA_CLASSES, EVENT_TERMS, PROPERTY_MEMBERS, PROPERTY_TERMS, THING_TERMS,
+        ACTION_TERMS, DATA_CLASSES, EVENT_TERMS, FORM_TERMS, MQTT_TERMS, PROPERTY_MEMBERS,
+        PROPERTY_TERMS, THING_TERMS, VARIABLE_MEMBERS,
     },
 };
 
@@ -35,6 +36,7 @@ fn the_schema_knows_the_terms_of_the_parser_and_no_others() {
     assert_eq!(terms(definition("property")), PROPERTY_TERMS);
     assert_eq!(terms(definition("event")), EVENT_TERMS);
     assert_eq!(terms(definition("action")), ACTION_TERMS);
+    assert_eq!(terms(definition("form")), FORM_TERMS);
 }
 
 #[test]
@@ -42,13 +44,21 @@ fn the_schema_knows_the_members_and_words_of_the_parser() {
     for member in PROPERTY_MEMBERS {
         assert!(definition("property").contains(&format!("\"{member}\":")), "{member}");
     }
+    for member in VARIABLE_MEMBERS {
+        assert!(definition("variable").contains(&format!("\"{member}\":")), "{member}");
+    }
+    for term in MQTT_TERMS {
+        let name = term.trim_start_matches("mqv:");
+        assert!(definition("form").contains(&format!("{name}$")), "{term}");
+    }
     let words = DATA_CLASSES.map(|word| format!("\"{word}\"")).join(", ");
     assert!(SCHEMA.contains(&format!("\"enum\": [{words}]")));
 }
 
 #[test]
 fn the_guide_explains_every_term() {
-    for term in THING_TERMS.iter().chain(&PROPERTY_TERMS).chain(&EVENT_TERMS).chain(&ACTION_TERMS) {
+    let ours = THING_TERMS.iter().chain(&PROPERTY_TERMS).chain(&EVENT_TERMS).chain(&ACTION_TERMS);
+    for term in ours.chain(&FORM_TERMS).chain(&MQTT_TERMS) {
         assert!(GUIDE.contains(&format!("`{term}`")), "{term}");
     }
 }

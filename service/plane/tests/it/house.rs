@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
-use hedgerow_model::{LINUX_HOST, Profile, Value};
+use hedgerow_model::{LINUX_HOST, Profile, Value, mapping::Names};
 use hedgerow_plane::{
     Admitted, Commits, DeviceAdmission, FirstDenial, LocalBus, Message, Notices, Outcome, Plane,
     Readings, Refusal, Ticket, TokenAdmission, ValidCertificate,
@@ -88,6 +88,8 @@ pub(crate) fn admission(device: DeviceId, standing: Standing) -> DeviceAdmission
         profile_name: "linux-host".into(),
         profile: Arc::new(Profile::parse(LINUX_HOST.as_bytes()).unwrap()),
         overlay: Arc::new(Overlay::default()),
+        names: Names::default(),
+        carrier: None,
     }
 }
 

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod application;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod house;
 mod onlooker;
 #[cfg(test)]
