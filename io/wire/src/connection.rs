@@ -26,7 +26,7 @@ use crate::{
     counters::{Place, Places},
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
-    keeping::Receipt,
+    keeping::Offered,
     limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
     link::{Came, Link, Replay, State},
     reasons,
@@ -281,21 +281,20 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let kept_as = state.server.session().kept_as();
         drop(state);
         shard.counts.messages_in.add(1);
-        let mut elsewhere = None;
+        let (mut elsewhere, mut take) = (None, None);
         if route {
             // A packet of QoS 0 without flags goes on as it came to clients of the same version.
             let raw = frame.filter(|frame| frame.first == 0x30).map(|frame| (version, frame.bytes));
             shard.retain(message, now);
             let route = shard.route(message.topic, &mut self.memo);
             elsewhere = shard.hand_out(&route, Some(self.link.id), message, raw, now);
-            if let (QoS::ExactlyOnce, Some(id)) = (message.qos, message.id) {
-                shard.taken(kept_as, id);
+            if message.qos == QoS::ExactlyOnce {
+                take = kept_as.zip(message.id);
             }
+            let is_all_here = elsewhere.is_none() && outcome == Outcome::Done;
+            take.take_if(|_| is_all_here).into_iter().for_each(|taken| shard.taken(taken));
         }
-        let offered = match shard.offer() {
-            Ok(sessions) => Ok((sessions, elsewhere)),
-            Err(refusal) => Err(refusal),
-        };
+        let offered = shard.offer().map(|sessions| Offered { sessions, elsewhere, take });
         self.answer(message, outcome, offered, now);
     }
 
@@ -304,23 +303,21 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         &self,
         message: &Publish<'_>,
         outcome: Outcome,
-        offered: Result<(Option<Ticket>, Option<Arc<Receipt>>), Refusal>,
+        offered: Result<Offered, Refusal>,
         now: Timestamp,
     ) {
         let decided = match (outcome, offered) {
             (Outcome::Refused(refusal), _) | (_, Err(refusal)) => Err(refusal),
-            (Outcome::Done, Ok((sessions, elsewhere))) => Ok((None, sessions, elsewhere)),
-            (Outcome::Pending(ticket), Ok((sessions, elsewhere))) => {
-                Ok((Some(ticket), sessions, elsewhere))
-            }
+            (Outcome::Done, Ok(offered)) => Ok((None, offered)),
+            (Outcome::Pending(ticket), Ok(offered)) => Ok((Some(ticket), offered)),
         };
-        let (readings, sessions, elsewhere) = match decided {
+        let (readings, offered) = match decided {
             Ok(parts) => parts,
             Err(refusal) => return self.turn_away(message, &refusal),
         };
         let Some(id) = message.id else { return };
         let asked = (id, message.qos);
-        if let Some(ticket) = self.shard.ticket_of(readings, sessions, elsewhere, now) {
+        if let Some(ticket) = self.shard.ticket_of(readings, offered, now) {
             self.link.state.borrow_mut().server.acknowledge_later(asked, ticket);
             return self.shard.unsettled(&self.link);
         }

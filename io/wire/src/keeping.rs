@@ -4,7 +4,9 @@
 //!    [`Keeping`] while it is handed out, and go to the gate in one call ([`Shard::offer`]).
 //! 2. Where other shards have subscribers, a [`Receipt`] goes along: they offer their part.
 //! 3. The sender's answer waits for all of it: its readings, our changes, the receipt. One ticket stands
-//!    for that ([`Shard::ticket_of`]); with several parts it is a number of our own.
+//!    for that ([`Shard::ticket_of`]); with several parts it is a number of our own. That a message of QoS 2
+//!    was taken is told last, once the other parts can't be lost any more: a hub that remembers it does not
+//!    hand it out again.
 //! 4. When a commit rings, [`Shard::durability`] says what became of it.
 
 use std::{
@@ -62,7 +64,21 @@ struct Parts {
     readings: Option<Ticket>,
     sessions: Option<Ticket>,
     elsewhere: Option<Arc<Receipt>>,
+    /// The session that took a message of QoS 2, and which; until that is told.
+    take: Option<(u64, PacketId)>,
+    is_refused: bool,
     since: Timestamp,
+}
+
+/// What a message made of sessions, as far as it is handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Offered {
+    /// Our part of it.
+    pub(crate) sessions: Option<Ticket>,
+    /// That of other shards.
+    pub(crate) elsewhere: Option<Arc<Receipt>>,
+    /// The session that took it at QoS 2, where that is to be told after all else.
+    pub(crate) take: Option<(u64, PacketId)>,
 }
 
 /// What other shards make of a message.
@@ -87,6 +103,11 @@ impl Receipt {
     pub(crate) fn one_more(self: &Arc<Self>) -> Arc<Self> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         Arc::clone(self)
+    }
+
+    /// Whether every other shard has handed its changes over.
+    fn is_given(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0 && !self.is_refused.load(Ordering::Acquire)
     }
 
     fn state(&self, kept: impl FnOnce(Ticket) -> Durability) -> Durability {
@@ -169,18 +190,19 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn ticket_of(
         &self,
         readings: Option<Ticket>,
-        sessions: Option<Ticket>,
-        elsewhere: Option<Arc<Receipt>>,
+        offered: Offered,
         now: Timestamp,
     ) -> Option<u64> {
-        match (readings, sessions, elsewhere) {
-            (None, None, None) => None,
-            (Some(readings), None, None) => Some(readings.0),
-            (None, Some(sessions), None) => Some(sessions.0 | SESSIONS),
-            (readings, sessions, elsewhere) => {
+        let Offered { sessions, elsewhere, take } = offered;
+        match (readings, sessions, elsewhere, take) {
+            (None, None, None, None) => None,
+            (Some(readings), None, None, None) => Some(readings.0),
+            (None, Some(sessions), None, None) => Some(sessions.0 | SESSIONS),
+            (readings, sessions, elsewhere, take) => {
                 let number = self.keeping.last.get() + 1;
                 self.keeping.last.set(number);
-                let parts = Parts { readings, sessions, elsewhere, since: now };
+                let is_refused = false;
+                let parts = Parts { readings, sessions, elsewhere, take, is_refused, since: now };
                 self.keeping.parts.borrow_mut().insert(number | PARTS, parts);
                 Some(number | PARTS)
             }
@@ -201,11 +223,36 @@ impl<G: Gate> Shard<G> {
             };
         }
         // What is not known any more was stored.
-        let parts = self.keeping.parts.borrow();
-        parts.get(&ticket).map_or(Durability::Stored, |parts| self.state_of(parts))
+        let mut parts = self.keeping.parts.borrow_mut();
+        parts.get_mut(&ticket).map_or(Durability::Stored, |parts| self.state_of(parts))
     }
 
-    fn state_of(&self, parts: &Parts) -> Durability {
+    /// Tells that the message was taken, when its readings are stored and its changes, ours and those of
+    /// other shards, are handed over: the disk takes them in this order.
+    fn tell_taken(&self, parts: &mut Parts) {
+        let Some((session, packet)) = parts.take else { return };
+        let is_stored = |ticket| self.gate.durability(ticket) == Durability::Stored;
+        if !parts.readings.is_none_or(is_stored)
+            || !parts.elsewhere.as_ref().is_none_or(|receipt| receipt.is_given())
+        {
+            return;
+        }
+        parts.take = None;
+        let change = SessionChange::Take { session, packet: packet.get() };
+        match self.gate.keep(vec![change]) {
+            Ok(ticket) => parts.sessions = Some(ticket),
+            Err(_) => {
+                self.counts.not_kept.add(1);
+                parts.is_refused = true;
+            }
+        }
+    }
+
+    fn state_of(&self, parts: &mut Parts) -> Durability {
+        self.tell_taken(parts);
+        if parts.is_refused {
+            return Durability::Failed;
+        }
         let states = [
             parts.readings.map(|ticket| self.gate.durability(ticket)),
             parts.sessions.map(|ticket| self.gate.kept(ticket)),
@@ -214,7 +261,7 @@ impl<G: Gate> Shard<G> {
         let has = |state| states.iter().flatten().any(|one| *one == state);
         if has(Durability::Failed) {
             Durability::Failed
-        } else if has(Durability::Waiting) {
+        } else if has(Durability::Waiting) || parts.take.is_some() {
             Durability::Waiting
         } else {
             Durability::Stored
@@ -289,11 +336,10 @@ impl<G: Gate> Shard<G> {
         });
     }
 
-    /// A message of QoS 2 was taken from the client of a session that is kept.
-    pub(crate) fn taken(&self, session: Option<u64>, packet: PacketId) {
-        if let Some(session) = session {
-            self.change(SessionChange::Take { session, packet: packet.get() });
-        }
+    /// A message of QoS 2 was taken from the client of a session that is kept, and all that it changes is
+    /// handed over with this.
+    pub(crate) fn taken(&self, (session, packet): (u64, PacketId)) {
+        self.change(SessionChange::Take { session, packet: packet.get() });
     }
 }
 

@@ -136,6 +136,38 @@ fn nothing_is_promised_before_it_is_on_disk() {
 }
 
 #[test]
+fn a_message_of_qos_2_for_other_shards_is_not_remembered_before_they_have_it() {
+    for commits in 0..5 {
+        let hub = keeping(2);
+        // Connections go to the shards in turn: one of the two is not where the publisher is.
+        let subscribers = ["one", "two"].map(|name| {
+            let (mut peer, _) = hub.connect_to_session(&lasting(name));
+            peer.subscribe("t", TWICE);
+            peer
+        });
+        let (mut publisher, _) = hub.connect_to_session(&lasting("p"));
+        hub.gate.hold_sessions_back();
+        send(&mut publisher, "t", TWICE, 7, false);
+        publisher.expect_quiet();
+        for _ in 0..commits {
+            hub.gate.commit_one_of_sessions();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let hub = after_power_cut(&hub);
+        drop(subscribers);
+        let (mut publisher, _) = hub.connect_to_session(&lasting("p"));
+        send(&mut publisher, "t", TWICE, 7, true);
+        publisher.expect(|packet| assert_eq!(packet, Packet::PubRec(Ack::success(id(7)))));
+        for name in ["one", "two"] {
+            let (mut peer, present) = hub.connect_to_session(&lasting(name));
+            assert!(present);
+            let (topic, ..) = peer.message();
+            assert_eq!(topic, "t", "{name} after {commits} commits");
+        }
+    }
+}
+
+#[test]
 fn a_message_of_qos_2_goes_on_across_power_cuts_and_arrives_once() {
     let hub = keeping(1);
     let (mut publisher, _) = hub.connect_to_session(&lasting("p"));
