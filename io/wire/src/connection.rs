@@ -281,20 +281,22 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let kept_as = state.server.session().kept_as();
         drop(state);
         shard.counts.messages_in.add(1);
-        let (mut elsewhere, mut take) = (None, None);
+        let (mut elsewhere, mut gathered) = (None, None);
+        let take = kept_as.zip(message.id).filter(|_| message.qos == QoS::ExactlyOnce);
         if route {
             // A packet of QoS 0 without flags goes on as it came to clients of the same version.
             let raw = frame.filter(|frame| frame.first == 0x30).map(|frame| (version, frame.bytes));
             shard.retain(message, now);
             let route = shard.route(message.topic, &mut self.memo);
-            elsewhere = shard.hand_out(&route, Some(self.link.id), message, raw, now);
-            if message.qos == QoS::ExactlyOnce {
-                take = kept_as.zip(message.id);
+            elsewhere =
+                shard.hand_out(&route, Some(self.link.id), message, raw, take.is_some(), now);
+            match take {
+                Some(take) if elsewhere.is_none() && outcome == Outcome::Done => shard.taken(take),
+                Some(take) => gathered = Some(shard.gather(take)),
+                None => {}
             }
-            let is_all_here = elsewhere.is_none() && outcome == Outcome::Done;
-            take.take_if(|_| is_all_here).into_iter().for_each(|taken| shard.taken(taken));
         }
-        let offered = shard.offer().map(|sessions| Offered { sessions, elsewhere, take });
+        let offered = shard.offer().map(|sessions| Offered { sessions, elsewhere, gathered });
         self.answer(message, outcome, offered, now);
     }
 
@@ -303,7 +305,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         &self,
         message: &Publish<'_>,
         outcome: Outcome,
-        offered: Result<Offered, Refusal>,
+        offered: Result<Offered<G>, Refusal>,
         now: Timestamp,
     ) {
         let decided = match (outcome, offered) {

@@ -4,17 +4,18 @@
 //!    [`Keeping`] while it is handed out, and go to the gate in one call ([`Shard::offer`]).
 //! 2. Where other shards have subscribers, a [`Receipt`] goes along: they offer their part.
 //! 3. The sender's answer waits for all of it: its readings, our changes, the receipt. One ticket stands
-//!    for that ([`Shard::ticket_of`]); with several parts it is a number of our own. That a message of QoS 2
-//!    was taken is told last, once the other parts can't be lost any more: a hub that remembers it does not
-//!    hand it out again.
-//! 4. When a commit rings, [`Shard::durability`] says what became of it.
+//!    for that ([`Shard::ticket_of`]); with several parts it is a number of our own.
+//! 4. A message of QoS 2 from a session that is kept is all or nothing: that it was taken, and each place
+//!    where it waits, in whatever shard, are one call to the gate ([`Gathered`]), after its readings are
+//!    stored. A hub that forgot one of them would lose it or hand it out twice.
+//! 5. When a commit rings, [`Shard::durability`] says what became of it.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -38,13 +39,21 @@ const PARTS: u64 = 1 << 63;
 /// The changes of the message that is being handed out.
 pub(crate) struct Keeping<G: Gate> {
     changes: RefCell<Vec<SessionChange>>,
-    /// Sessions in which a message of QoS 2 waits for the ticket, and its order number.
-    twice: RefCell<Vec<(Rc<Link<G>>, u64)>>,
+    twice: RefCell<Places<G>>,
     /// The message in bytes, once it was needed.
     body: RefCell<Option<Arc<[u8]>>>,
-    parts: RefCell<HashMap<u64, Parts>>,
+    parts: RefCell<HashMap<u64, Parts<G>>>,
     last: Cell<u64>,
+    /// Parts that are not handed over, in the order of their messages.
+    gathered: RefCell<Vec<u64>>,
+    /// Messages of other shards that wait here for a ticket that their shard has not told.
+    held: RefCell<Vec<(Arc<Receipt>, Places<G>)>>,
+    /// Places whose ticket is known, and which.
+    told: RefCell<Vec<(Places<G>, u64)>>,
 }
+
+/// Sessions in which a message of QoS 2 waits for its ticket, and its order number there.
+type Places<G> = Vec<(Rc<Link<G>>, u64)>;
 
 impl<G: Gate> Default for Keeping<G> {
     fn default() -> Self {
@@ -54,35 +63,43 @@ impl<G: Gate> Default for Keeping<G> {
             body: RefCell::default(),
             parts: RefCell::default(),
             last: Cell::new(0),
+            gathered: RefCell::default(),
+            held: RefCell::default(),
+            told: RefCell::default(),
         }
     }
 }
 
 /// What one answer waits for.
-#[derive(Debug)]
-struct Parts {
+struct Parts<G: Gate> {
     readings: Option<Ticket>,
     sessions: Option<Ticket>,
     elsewhere: Option<Arc<Receipt>>,
-    /// The session that took a message of QoS 2, and which; until that is told.
-    take: Option<(u64, PacketId)>,
+    /// Until it is handed over.
+    gathered: Option<Gathered<G>>,
     is_refused: bool,
     since: Timestamp,
 }
 
+/// All that a message of QoS 2 changes here, to be handed over with what it changes in other shards.
+pub(crate) struct Gathered<G: Gate> {
+    /// The session that took it, and as which.
+    take: (u64, PacketId),
+    changes: Vec<SessionChange>,
+    places: Places<G>,
+}
+
 /// What a message made of sessions, as far as it is handed over.
-#[derive(Debug, Default)]
-pub(crate) struct Offered {
+pub(crate) struct Offered<G: Gate> {
     /// Our part of it.
     pub(crate) sessions: Option<Ticket>,
     /// That of other shards.
     pub(crate) elsewhere: Option<Arc<Receipt>>,
-    /// The session that took it at QoS 2, where that is to be told after all else.
-    pub(crate) take: Option<(u64, PacketId)>,
+    /// What waits for the others.
+    pub(crate) gathered: Option<Gathered<G>>,
 }
 
 /// What other shards make of a message.
-#[derive(Debug)]
 pub(crate) struct Receipt {
     /// Where somebody waits for it.
     origin: usize,
@@ -91,12 +108,25 @@ pub(crate) struct Receipt {
     /// The last ticket of their changes; 0 is none.
     ticket: AtomicU64,
     is_refused: AtomicBool,
+    /// Where they put their changes, to be handed over by the shard where the message came from.
+    gathers: Option<Mutex<Vec<SessionChange>>>,
 }
 
 impl Receipt {
-    pub(crate) fn new(origin: usize, shards: usize) -> Arc<Self> {
+    pub(crate) fn new(origin: usize, shards: usize, gathers: bool) -> Arc<Self> {
         let (waiting, ticket) = (AtomicUsize::new(shards), AtomicU64::new(0));
-        Arc::new(Self { origin, waiting, ticket, is_refused: AtomicBool::new(false) })
+        let gathers = gathers.then(Mutex::default);
+        Arc::new(Self { origin, waiting, ticket, is_refused: AtomicBool::new(false), gathers })
+    }
+
+    /// Whether the changes are handed over by the shard where the message came from.
+    pub(crate) const fn gathers(&self) -> bool {
+        self.gathers.is_some()
+    }
+
+    fn gathered(&self) -> Vec<SessionChange> {
+        let Some(gathers) = &self.gathers else { return Vec::new() };
+        std::mem::take(&mut *gathers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Another shard gets the message.
@@ -105,9 +135,9 @@ impl Receipt {
         Arc::clone(self)
     }
 
-    /// Whether every other shard has handed its changes over.
+    /// Whether every other shard has looked at it.
     fn is_given(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0 && !self.is_refused.load(Ordering::Acquire)
+        self.waiting.load(Ordering::Acquire) == 0
     }
 
     fn state(&self, kept: impl FnOnce(Ticket) -> Durability) -> Durability {
@@ -190,19 +220,23 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn ticket_of(
         &self,
         readings: Option<Ticket>,
-        offered: Offered,
+        offered: Offered<G>,
         now: Timestamp,
     ) -> Option<u64> {
-        let Offered { sessions, elsewhere, take } = offered;
-        match (readings, sessions, elsewhere, take) {
+        let Offered { sessions, elsewhere, gathered } = offered;
+        match (readings, sessions, elsewhere, gathered) {
             (None, None, None, None) => None,
             (Some(readings), None, None, None) => Some(readings.0),
             (None, Some(sessions), None, None) => Some(sessions.0 | SESSIONS),
-            (readings, sessions, elsewhere, take) => {
+            (readings, sessions, elsewhere, gathered) => {
                 let number = self.keeping.last.get() + 1;
                 self.keeping.last.set(number);
                 let is_refused = false;
-                let parts = Parts { readings, sessions, elsewhere, take, is_refused, since: now };
+                if gathered.is_some() {
+                    self.keeping.gathered.borrow_mut().push(number | PARTS);
+                }
+                let since = now;
+                let parts = Parts { readings, sessions, elsewhere, gathered, is_refused, since };
                 self.keeping.parts.borrow_mut().insert(number | PARTS, parts);
                 Some(number | PARTS)
             }
@@ -223,33 +257,106 @@ impl<G: Gate> Shard<G> {
             };
         }
         // What is not known any more was stored.
-        let mut parts = self.keeping.parts.borrow_mut();
-        parts.get_mut(&ticket).map_or(Durability::Stored, |parts| self.state_of(parts))
+        let parts = self.keeping.parts.borrow();
+        parts.get(&ticket).map_or(Durability::Stored, |parts| self.state_of(parts))
     }
 
-    /// Tells that the message was taken, when its readings are stored and its changes, ours and those of
-    /// other shards, are handed over: the disk takes them in this order.
-    fn tell_taken(&self, parts: &mut Parts) {
-        let Some((session, packet)) = parts.take else { return };
-        let is_stored = |ticket| self.gate.durability(ticket) == Durability::Stored;
-        if !parts.readings.is_none_or(is_stored)
-            || !parts.elsewhere.as_ref().is_none_or(|receipt| receipt.is_given())
-        {
+    /// Takes what the message that is being handed out changed here, to be handed over later.
+    pub(crate) fn gather(&self, take: (u64, PacketId)) -> Gathered<G> {
+        self.next_body();
+        let changes = self.keeping.changes.take();
+        let places = self.keeping.twice.take();
+        places.iter().for_each(|(link, order)| link.wait_for(*order, Session::NOT_YET));
+        Gathered { take, changes, places }
+    }
+
+    /// As [`Shard::gather`], for a message of another shard: what is there since these lengths.
+    pub(crate) fn gather_for(&self, receipt: &Arc<Receipt>, (changes, places): (usize, usize)) {
+        let Some(gathers) = &receipt.gathers else { return };
+        let changes = self.keeping.changes.borrow_mut().split_off(changes);
+        let places = self.keeping.twice.borrow_mut().split_off(places);
+        gathers.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+        places.iter().for_each(|(link, order)| link.wait_for(*order, Session::NOT_YET));
+        if !places.is_empty() {
+            self.keeping.held.borrow_mut().push((Arc::clone(receipt), places));
+        }
+    }
+
+    /// How much waits to be handed over.
+    pub(crate) fn lengths(&self) -> (usize, usize) {
+        (self.keeping.changes.borrow().len(), self.keeping.twice.borrow().len())
+    }
+
+    /// Hands over what is ready for it, and tells places their ticket; whether there were any.
+    pub(crate) fn hand_over_and_tell(&self) -> bool {
+        self.hand_over_gathered();
+        self.tell_tickets()
+    }
+
+    fn hand_over_gathered(&self) {
+        let mut parts = self.keeping.parts.borrow_mut();
+        self.keeping.gathered.borrow_mut().retain(|number| {
+            parts.get_mut(number).is_some_and(|parts| {
+                self.hand_over(parts);
+                parts.gathered.is_some()
+            })
+        });
+    }
+
+    /// Hands over what was gathered of a message, here and in other shards, once its readings are decided
+    /// and the others have looked at it. Without its readings it was not taken: it may come again.
+    fn hand_over(&self, parts: &mut Parts<G>) {
+        let readings = parts.readings.map(|ticket| self.gate.durability(ticket));
+        let others_are_done = parts.elsewhere.as_ref().is_none_or(|receipt| receipt.is_given());
+        if readings == Some(Durability::Waiting) || !others_are_done {
             return;
         }
-        parts.take = None;
-        let change = SessionChange::Take { session, packet: packet.get() };
-        match self.gate.keep(vec![change]) {
-            Ok(ticket) => parts.sessions = Some(ticket),
-            Err(_) => {
-                self.counts.not_kept.add(1);
-                parts.is_refused = true;
+        let Some(Gathered { take, mut changes, places }) = parts.gathered.take() else { return };
+        changes.extend(parts.elsewhere.iter().flat_map(|receipt| receipt.gathered()));
+        if readings != Some(Durability::Failed) {
+            let (session, packet) = take;
+            changes.push(SessionChange::Take { session, packet: packet.get() });
+        }
+        let ticket = self.gate.keep(changes).unwrap_or_else(|_| {
+            self.counts.not_kept.add(1);
+            parts.is_refused = true;
+            // Long stored: what waits for it is sent, as far as this hub lives.
+            Ticket(1)
+        });
+        parts.sessions = Some(ticket);
+        self.keeping.told.borrow_mut().push((places, ticket.0));
+        if let Some(receipt) = &parts.elsewhere {
+            receipt.ticket.fetch_max(ticket.0, Ordering::AcqRel);
+            for shard in (0..self.common.mailboxes.len()).filter(|shard| *shard != self.index) {
+                self.post(shard, Letter::Look);
             }
         }
     }
 
-    fn state_of(&self, parts: &mut Parts) -> Durability {
-        self.tell_taken(parts);
+    /// Tells places their ticket, where it is known by now; whether there were any.
+    fn tell_tickets(&self) -> bool {
+        self.keeping.held.borrow_mut().retain_mut(|(receipt, places)| {
+            match receipt.ticket.load(Ordering::Acquire) {
+                0 => true,
+                ticket => {
+                    let places = std::mem::take(places);
+                    self.keeping.told.borrow_mut().push((places, ticket));
+                    false
+                }
+            }
+        });
+        let told = self.keeping.told.take();
+        let is_news = !told.is_empty();
+        for (places, ticket) in told {
+            for (link, order) in places {
+                link.wait_for(order, ticket);
+                self.unsettled(&link);
+            }
+        }
+        is_news
+    }
+
+    fn state_of(&self, parts: &Parts<G>) -> Durability {
         if parts.is_refused {
             return Durability::Failed;
         }
@@ -261,7 +368,7 @@ impl<G: Gate> Shard<G> {
         let has = |state| states.iter().flatten().any(|one| *one == state);
         if has(Durability::Failed) {
             Durability::Failed
-        } else if has(Durability::Waiting) || parts.take.is_some() {
+        } else if has(Durability::Waiting) || parts.gathered.is_some() {
             Durability::Waiting
         } else {
             Durability::Stored
@@ -276,6 +383,10 @@ impl<G: Gate> Shard<G> {
             Durability::Waiting => true,
             Durability::Failed => now.since_ms(parts.since) < FAILED_PARTS_MS,
         });
+        drop(parts);
+        if !self.keeping.gathered.borrow().is_empty() {
+            self.look();
+        }
     }
 
     /// Our part of these messages of another shard is handed over.
@@ -283,6 +394,7 @@ impl<G: Gate> Shard<G> {
         let offered = self.offer();
         for receipt in receipts {
             match &offered {
+                _ if receipt.gathers() => {}
                 Ok(Some(ticket)) => {
                     receipt.ticket.fetch_max(ticket.0, Ordering::AcqRel);
                 }
@@ -337,7 +449,7 @@ impl<G: Gate> Shard<G> {
     }
 
     /// A message of QoS 2 was taken from the client of a session that is kept, and all that it changes is
-    /// handed over with this.
+    /// here: it is handed over with this.
     pub(crate) fn taken(&self, (session, packet): (u64, PacketId)) {
         self.change(SessionChange::Take { session, packet: packet.get() });
     }

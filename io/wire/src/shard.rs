@@ -68,6 +68,9 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
     /// By name, so that pages of them can be looked at.
+    /// Sessions that are to be yielded when the tickets of their messages are known: by which claim they are
+    /// here, and to whom.
+    pub(crate) postponed: RefCell<Vec<(Arc<SessionKey>, u64, Claim)>>,
     pub(crate) sessions: RefCell<BTreeMap<Arc<SessionKey>, Rc<Link<G>>>>,
     /// Connections whose session is on its way from another shard, by the number of their claim.
     pub(crate) waiting: RefCell<HashMap<u64, Rc<Link<G>>>>,
@@ -128,6 +131,7 @@ impl<G: Gate> Shard<G> {
             counts,
             mqtt,
             clock: Clock::new(),
+            postponed: RefCell::default(),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
             forwards: RefCell::default(),
@@ -194,7 +198,7 @@ impl<G: Gate> Shard<G> {
             Letter::Restore { key, claim, session, until, seconds } => {
                 self.restore(key, claim, session, until, seconds);
             }
-            Letter::Yield { key, claim, to } => self.yield_session(&key, claim, to),
+            Letter::Yield { key, claim, to } => self.yield_in_time(key, claim, to),
             Letter::Session { key, claim, session } => self.session_arrived(&key, claim, session),
             Letter::Run(act) => act(self),
             Letter::Stop => {
@@ -218,11 +222,15 @@ impl<G: Gate> Shard<G> {
         for Forward { message, qos, retain, only, receipt } in messages {
             let publish = Publish { qos, retain, ..message.message() };
             self.next_body();
+            let lengths = self.lengths();
             if let Some(member) = only {
                 self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
             } else {
                 let route = self.route(publish.topic, &mut Weak::new());
                 self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
+            }
+            if let Some(receipt) = receipt.as_ref().filter(|receipt| receipt.gathers()) {
+                self.gather_for(receipt, lengths);
             }
             receipts.extend(receipt);
         }
@@ -245,6 +253,7 @@ impl<G: Gate> Shard<G> {
         };
         due.iter().for_each(|(link, at)| self.ring(link, *at, now));
         self.sweep_parts(now);
+        self.yield_postponed();
         self.look_for_slow_ones(now);
         self.counts.away.set(self.away.get());
         let revision = self.gate.revision();
@@ -309,7 +318,8 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Hands a message to everybody on its route but, where they ask for it, its sender. Gives a receipt
-    /// when the answer to it has to wait for other shards.
+    /// when the answer to it has to wait for other shards; with `gathers` they leave it to us to hand their
+    /// changes over.
     #[inline]
     pub(crate) fn hand_out(
         &self,
@@ -317,6 +327,7 @@ impl<G: Gate> Shard<G> {
         from: Option<u64>,
         message: &Publish<'_>,
         raw: Option<(Version, &[u8])>,
+        gathers: bool,
         now: Timestamp,
     ) -> Option<Arc<Receipt>> {
         let mut kept = self.hand_to_targets(route, from, message, raw, now, None);
@@ -325,7 +336,8 @@ impl<G: Gate> Shard<G> {
             let kept = kept.get_or_insert_with(|| Kept::new(message, now));
             let (qos, retain) = (message.qos, message.retain);
             if qos != QoS::AtMostOnce && self.gate.keeps_sessions() {
-                receipt = Some(Receipt::new(self.index, route.remote.count_ones() as usize));
+                let others = route.remote.count_ones() as usize;
+                receipt = Some(Receipt::new(self.index, others, gathers));
             }
             self.has_outgoing.set(true);
             for (shard, outbox) in self.outboxes.borrow_mut().iter_mut().enumerate() {
@@ -336,7 +348,7 @@ impl<G: Gate> Shard<G> {
             }
         }
         if !route.shares.is_empty() {
-            receipt = self.share_out(route, message, kept, receipt, now);
+            receipt = self.share_out(route, message, kept, (receipt, gathers), now);
         }
         receipt
     }
@@ -348,7 +360,7 @@ impl<G: Gate> Shard<G> {
         route: &Route<G>,
         message: &Publish<'_>,
         mut kept: Option<Kept>,
-        mut receipt: Option<Arc<Receipt>>,
+        (mut receipt, gathers): (Option<Arc<Receipt>>, bool),
         now: Timestamp,
     ) -> Option<Arc<Receipt>> {
         let needs_receipt = message.qos != QoS::AtMostOnce && self.gate.keeps_sessions();
@@ -364,7 +376,7 @@ impl<G: Gate> Shard<G> {
                 if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
                     let receipt = needs_receipt.then(|| match &receipt {
                         Some(receipt) => receipt.one_more(),
-                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1))),
+                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1, gathers))),
                     });
                     let (message, qos, retain) = (kept.clone(), message.qos, message.retain);
                     outbox.push(Forward { message, qos, retain, only: Some(*member), receipt });
@@ -479,7 +491,7 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Looks at what waits for the disk.
-    fn look(&self) {
+    pub(crate) fn look(&self) {
         if let Some(settler) = &*self.settler.borrow() {
             settler.wake_by_ref();
         }
@@ -487,12 +499,16 @@ impl<G: Gate> Shard<G> {
 
     fn settle(&self, context: &Context<'_>) -> Poll<()> {
         *self.settler.borrow_mut() = Some(context.waker().clone());
+        let is_news = self.hand_over_and_tell();
         let mut waiting = std::mem::take(&mut *self.unsettled.borrow_mut());
         if !waiting.is_empty() {
             // First the bell, then the look: a commit between the two rings it.
             self.gate.wake_on_next(context.waker());
             waiting.retain(|link| link.settle(self));
             self.unsettled.borrow_mut().append(&mut waiting);
+        }
+        if is_news {
+            self.yield_postponed();
         }
         Poll::Pending
     }

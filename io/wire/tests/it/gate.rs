@@ -109,6 +109,11 @@ impl TestGate {
         self.0.disk.lock().unwrap().holds_back = true;
     }
 
+    /// Whether changes of sessions wait to be committed.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.0.disk.lock().unwrap().waiting.is_empty()
+    }
+
     /// Only what waits the longest, as if the power were cut right after it.
     pub(crate) fn commit_one_of_sessions(&self) {
         self.0.disk.lock().unwrap().commit_one();
