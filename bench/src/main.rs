@@ -4,6 +4,7 @@
 //! loads of 64-byte messages, 3.1.1. The command of another broker has `{port}` where its port belongs;
 //! `--subscriptions N` lets other clients have so many that match nothing.
 //! `hedgerow-bench idle [--connections N]`: memory of an idle connection with mutual TLS.
+//! `hedgerow-bench grants`: time of a check.
 //! `hedgerow-bench connect [--seconds S] [--rounds R]`: CPU of a connect with mutual TLS.
 //! `hedgerow-bench ingest [--devices N] [--readings N] [--rate N] [--rounds R] [--only json|cbor]`: SenML
 //! packs at QoS 1 with mutual TLS, until they are stored, as fast as it goes or so many readings a second;
@@ -16,6 +17,7 @@
 mod driver;
 mod floor;
 mod generator;
+mod grants;
 mod hub;
 mod ingest;
 mod process;
@@ -121,11 +123,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("idle") => idle(&options(arguments)?),
         Some("connect") => connect(&options(arguments)?),
         Some("ingest") => ingest::run(&options(arguments)?),
+        Some("grants") => grants::run(),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest [--seconds S] [--rounds R] \
+const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest|grants [--seconds S] [--rounds R] \
     [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT] \
     [--scenario N] [--peer COMMAND] [--subscriptions N]";
 
