@@ -14,7 +14,7 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
-    Caller, Proved, Shown, SignIn,
+    Anchors, Caller, Proved, Shown, SignIn,
     server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
 use hedgerow_plane::Plane;
@@ -48,11 +48,12 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     let (stop, _) = watch::channel(false);
     let slot = Arc::clone(&hub.slot);
     tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
-    let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
+    let anchors = Anchors::new(std::slice::from_ref(&hub.authority.issuing), &[])?;
+    let welcome = ClientCertificates::Welcome(anchors);
     let mut serving = Vec::new();
 
     let limits = &file.limits;
-    let mqtt = open_mqtt(hub, up, file, anchors.clone()).await?;
+    let mqtt = open_mqtt(hub, up, file, welcome.clone()).await?;
     let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
@@ -72,7 +73,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     ];
     let gauges = Gauges::new(hub, wire.meter(), open, limits.clone());
 
-    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
+    let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
         root: hub.authority.root.clone(),
@@ -121,14 +122,14 @@ async fn open_mqtt(
     hub: &Hub,
     up: &Up,
     file: &Config,
-    anchors: Vec<Vec<u8>>,
+    welcome: ClientCertificates,
 ) -> Result<Mqtt, Problem> {
     let limits = &file.limits;
     let settings = Settings { shards: shards(), ..limits.wire.clone() };
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));
-    let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
+    let tls = config(Arc::clone(&hub.slot), welcome, &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let find = move |shown: Shown<'_>, now| {
         let found = match shown {
