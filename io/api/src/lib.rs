@@ -24,6 +24,6 @@ pub use door::Transport;
 pub use meters::{Limit, Meters};
 pub use pages::Passkeys;
 pub use people::{Bounds, Doorstep, People};
-pub use revocation::RevocationList;
+pub use revocation::RevocationLists;
 pub use serve::{Caller, serve_local, serve_tls};
 pub use websocket::{TakeMqtt, WebSocketStream};

@@ -18,6 +18,7 @@ mod limits;
 mod metrics;
 mod profiles;
 mod rights;
+mod rotation;
 mod sessions;
 mod standing;
 mod things;

@@ -14,7 +14,7 @@ use hedgerow_api::{
 use hedgerow_base::TenantId;
 use hedgerow_keys::SystemRandom;
 use hedgerow_listen::{
-    Anchors, Caller, Proved, Shown, SignIn,
+    Caller, Proved, Shown, SignIn,
     server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
 use hedgerow_plane::Plane;
@@ -29,6 +29,7 @@ use super::{
     meters::Gauges,
     socket::{self, Socket},
     sys,
+    trust::Trust,
 };
 use crate::{args::Up, config::Config};
 
@@ -46,10 +47,9 @@ pub(super) struct Doors {
 
 pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
-    let slot = Arc::clone(&hub.slot);
+    let slot = Arc::clone(&hub.trust.slot);
     tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
-    let anchors = Anchors::new(std::slice::from_ref(&hub.authority.issuing), &[])?;
-    let welcome = ClientCertificates::Welcome(anchors);
+    let welcome = ClientCertificates::Welcome(Arc::clone(&hub.trust.anchors));
     let mut serving = Vec::new();
 
     let limits = &file.limits;
@@ -76,8 +76,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
-        root: hub.authority.root.clone(),
-        issuing: hub.authority.issuing.clone(),
+        authorities: authorities(&hub.trust),
         revocation: Arc::clone(&hub.revocation),
         size_of,
         log_key: *hub.notary.public_key(),
@@ -109,6 +108,15 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     Ok(Doors { https, devices, mqtts, local, name, mqtt, stop, serving })
 }
 
+/// Root and newest issuing CA, for devices that ask.
+fn authorities(trust: &Arc<Trust>) -> Box<dyn Fn() -> [Vec<u8>; 2] + Send + Sync> {
+    let trust = Arc::clone(trust);
+    Box::new(move || {
+        let authority = trust.authority();
+        [authority.root.clone(), authority.issuing.first().cloned().unwrap_or_default()]
+    })
+}
+
 /// What takes MQTT.
 struct Mqtt {
     wire: Wire<Plane>,
@@ -129,7 +137,7 @@ async fn open_mqtt(
     let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
     hub.voice.through(hub.plane.clone(), wire.voice());
     tokio::spawn(sys::publish(wire.voice(), wire.meter()));
-    let tls = config(Arc::clone(&hub.slot), welcome, &[b"mqtt"])?;
+    let tls = config(Arc::clone(&hub.trust.slot), welcome, &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let find = move |shown: Shown<'_>, now| {
         let found = match shown {
@@ -196,7 +204,7 @@ fn people(
         }),
         meters: Box::new(move || gauges.read()),
         random: Arc::new(SystemRandom),
-        ca_pem: pem(&hub.authority.root),
+        ca_pem: pem(&hub.trust.authority().root),
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),
@@ -222,7 +230,7 @@ fn listen_to_weak_devices(
     address: SocketAddr,
     failures_max: u32,
 ) -> Result<SocketAddr, Problem> {
-    let tls = config_for_weak_devices(Arc::clone(&hub.slot))?;
+    let tls = config_for_weak_devices(Arc::clone(&hub.trust.slot))?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::with_failures_max(failures_max, move |shown, _| {
         let Shown::Secret { user, hash } = shown else { return None };
