@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::{devices::hex, forms::Body};
+use super::{
+    devices::hex,
+    forms::{Body, whole},
+};
 use crate::{
     People,
     devices::list_name,
     door::SignedIn,
+    limits::CUT_OFF_MAX,
     problem::{Problem, Refused},
 };
 
@@ -89,10 +93,10 @@ pub(crate) enum DistrustReason {
 pub(crate) struct DistrustRequest {
     /// Why.
     reason: DistrustReason,
-    /// How many devices and programs you agree to cut off; with more it is refused and nothing happens.
-    #[schema(minimum = 0, maximum = 9_007_199_254_740_991_i64)]
-    #[serde(default)]
-    cut_off: u64,
+    /// How many devices and programs you agree to cut off, none when left out; with more it is refused and nothing happens.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    #[serde(default, deserialize_with = "whole")]
+    cut_off: Option<i64>,
 }
 
 /// What ended.
@@ -209,7 +213,10 @@ pub(crate) async fn distrust(
         DistrustReason::Superseded => Reason::Superseded,
         DistrustReason::CaCompromise => Reason::CaCompromise,
     };
-    let done = people.control.distrust(&who.ctx, reason, request.cut_off).await?;
+    let agreed = request.cut_off.unwrap_or(0);
+    let agreed = u64::try_from(agreed).ok().filter(|agreed| *agreed <= CUT_OFF_MAX);
+    let agreed = agreed.ok_or_else(|| Refused::invalid("cut_off is a number from 0 on"))?;
+    let done = people.control.distrust(&who.ctx, reason, agreed).await?;
     let Distrusted { authorities, cut_off } = done;
     Ok(Json(DistrustDone { authorities, cut_off: cut_off.into() }))
 }

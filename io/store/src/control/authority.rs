@@ -19,7 +19,9 @@ use super::{
 const HANGING: &str = "
     SELECT DISTINCT c.tenant, c.device, c.incarnation FROM certificates c
     JOIN devices d ON d.tenant = c.tenant AND d.id = c.device AND d.incarnation = c.incarnation
-    WHERE c.issuer <> ?1 AND c.revoked_at IS NULL AND c.not_after > ?2
+    WHERE c.issuer IN (SELECT seq FROM authority
+                       WHERE kind = 'issuing' AND seq <> ?1 AND distrusted IS NULL)
+      AND c.revoked_at IS NULL AND c.not_after > ?2
       AND d.state NOT IN ('retired', 'erased')
       AND NOT EXISTS (SELECT 1 FROM certificates n
           WHERE n.tenant = c.tenant AND n.device = c.device AND n.incarnation = c.incarnation
@@ -226,6 +228,7 @@ async fn revoke_programs(
 mod tests {
     use hedgerow_control::{CertificateRecord, Change, Token, TokenCertificate, ports::Store};
     use hedgerow_policy::Scopes;
+    use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 
     use super::{
         super::{
@@ -295,6 +298,42 @@ mod tests {
 
     fn last(one: &Revoked) -> u8 {
         one.serial.as_bytes()[15]
+    }
+
+    /// What a hub from before there were several issuing CAs has kept.
+    async fn before(directory: &tempfile::TempDir) {
+        let options = SqliteConnectOptions::new()
+            .filename(directory.path().join("hub.db"))
+            .create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        let mut migrations = sqlx::migrate!("./migrations/sqlite/control");
+        migrations.migrations.to_mut().retain(|one| one.version < 7);
+        migrations.run_direct(None, &mut connection, false).await.unwrap();
+        for statement in [
+            "INSERT INTO authority (kind, der, created) VALUES ('root', x'00', 0), ('issuing', x'01', 0)",
+            "INSERT INTO certificates VALUES (zeroblob(32), 1, zeroblob(16), 1, zeroblob(16), x'', x'', 0,
+                                              9000000000000, 0, NULL, NULL)",
+            "INSERT INTO tokens (id, hash, tenant, name, scopes, created, expires, certificate)
+             VALUES (1, zeroblob(32), 1, 'certified', '', 0, 9000000000000, zeroblob(32)),
+                    (2, randomblob(32), 1, 'secret', '', 0, NULL, NULL)",
+        ] {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+        connection.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_signed_before_belongs_to_the_ca_that_there_was() {
+        let directory = tempfile::tempdir().unwrap();
+        before(&directory).await;
+        let store = open(&directory).await;
+        let found = store.certificate(CertificateId([0; 32])).await.unwrap().unwrap();
+        assert_eq!(found.issuer, SECOND, "the second row is the issuing CA");
+        store.commit(commit(vec![ca(SECOND, 9)])).await.unwrap();
+        store.commit(commit(vec![distrust(AuthorityId(3), 1)])).await.unwrap();
+        assert_eq!(store.distrusted(NOW).await.unwrap(), [CertificateId([0; 32])]);
+        let left: Vec<_> = store.tokens(TENANT).await.unwrap().iter().map(|t| t.id).collect();
+        assert_eq!(left, [2], "a program with a secret hangs on no CA");
     }
 
     #[tokio::test]
