@@ -15,4 +15,7 @@ for name in Kettle Lamp; do
       --header "Content-Type: application/pkcs10" --data-binary @- "$DEVICES/.well-known/est/simpleenroll"
 done
 
-"$node" "$top/tests/browser/run.mjs" --link "$LINK" --https "$HTTPS" --shots "${SCREENSHOTS:-$WORK/screenshots}"
+# A program that may say and hear what is below lab/.
+bench=$(field "$(api POST /tokens '{"name":"bench","allow":["publish lab/#","subscribe lab/#"]}')" secret)
+
+"$node" "$top/tests/browser/run.mjs" --link "$LINK" --https "$HTTPS" --mqtts "$MQTT_PORT" --token "$bench" --shots "${SCREENSHOTS:-$WORK/screenshots}"

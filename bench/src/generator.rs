@@ -38,6 +38,9 @@ pub(crate) struct Load {
     pub(crate) batch: usize,
     /// Messages of a publisher on their way.
     pub(crate) window: usize,
+    /// Whether the subscribers' sessions outlive their connection, so that what is acknowledged for them is
+    /// on disk.
+    pub(crate) is_lasting: bool,
 }
 
 /// What a subscriber takes.
@@ -78,6 +81,7 @@ impl Stream {
         address: SocketAddr,
         number: u32,
         tls: Option<&Clients>,
+        is_lasting: bool,
     ) -> Result<Self, Box<dyn Error>> {
         if let Some(clients) = tls {
             return Ok(Self::Tls(Box::new(clients.open(address, number)?)));
@@ -85,7 +89,7 @@ impl Stream {
         let mut stream = std::net::TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        greet(&mut stream, number)?;
+        greet(&mut stream, number, is_lasting)?;
         Ok(Self::Plain(stream))
     }
 
@@ -167,7 +171,7 @@ impl Publisher {
             let end = packets.len() - PAYLOAD_BYTES;
             fields.push((end + 4, end - 2));
         }
-        let stream = Stream::open(address, number, tls)?;
+        let stream = Stream::open(address, number, tls, false)?;
         Ok(Self { stream, packets, fields, sent: 0, seen: 0 })
     }
 
@@ -205,7 +209,7 @@ pub(crate) fn others(
 ) -> Result<Vec<impl Sized>, Box<dyn Error>> {
     (0..subscriptions.div_ceil(SUBSCRIPTIONS_EACH))
         .map(|number| {
-            let mut stream = Stream::open(address, 1_000_000 + number, None)?;
+            let mut stream = Stream::open(address, 1_000_000 + number, None, false)?;
             let names: Vec<String> = (0..SUBSCRIPTIONS_EACH)
                 .map(|own| match own % 4 {
                     0 => format!("site/{number}/line/{own}/temperature"),
@@ -375,7 +379,7 @@ fn subscriber(
     load: Load,
     tls: Option<&Clients>,
 ) -> Result<Subscriber, Box<dyn Error>> {
-    let mut stream = Stream::open(address, first + number, tls)?;
+    let mut stream = Stream::open(address, first + number, tls, load.is_lasting)?;
     let filter = match load.takes {
         Takes::All => "bench/#".to_owned(),
         Takes::Own => format!("bench/{number}"),

@@ -9,7 +9,8 @@
 //! packs at QoS 1 with mutual TLS, until they are stored, as fast as it goes or so many readings a second;
 //! and what they take on disk when they are sealed.
 //!
-//! `hedgerow` is the whole hub, where it was built beside this program; `driver` is its MQTT driver behind
+//! `hedgerow` is the whole hub, where it was built beside this program, `durable` the hub with subscribers
+//! whose sessions last, so that what it acknowledges is on disk; `driver` is its MQTT driver behind
 //! a gate that lets everybody do everything. The server runs on core 0, the generator on core 1; needs `taskset`, and `mosquitto` as the peer.
 
 mod driver;
@@ -47,6 +48,7 @@ const FAN_IN: Load = Load {
     qos: QoS::AtMostOnce,
     batch: 1,
     window: 16,
+    is_lasting: false,
 };
 
 const TEN: Load =
@@ -63,12 +65,12 @@ const SCENARIOS: [(&str, Load, bool, &[&str]); 6] = [
         false,
         &SERVERS,
     ),
-    ("QoS 1, 100 publishers on 10 topics to 10 subscribers, each of one", TEN, false, &BROKERS),
+    ("QoS 1, 100 publishers on 10 topics to 10 subscribers, each of one", TEN, false, &QOS_1),
     (
         "QoS 1, 100 publishers on 10 topics to 10 subscribers, each of all",
         Load { takes: Takes::All, window: 4, ..TEN },
         false,
-        &BROKERS,
+        &QOS_1,
     ),
     ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &BROKERS),
     // The hub's devices publish under things/ only, so its driver stands for it.
@@ -163,7 +165,7 @@ fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     let at = address.to_string();
     let own = env::current_exe()?;
     match name {
-        "hedgerow" => Ok(Hub::start(Some(address))?.server),
+        "hedgerow" | "durable" => Ok(Hub::start(Some(address))?.server),
         "driver" => Server::start(&own, &["serve-driver", &at], address),
         "floor" => Server::start(&own, &["serve-floor", &at], address),
         _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
@@ -236,6 +238,10 @@ fn pin() -> Result<(), Box<dyn Error>> {
 }
 
 const SERVERS: [&str; 5] = ["mosquitto", "peer", "hedgerow", "driver", "floor"];
+
+/// `durable` is the hub with subscribers whose sessions last: each message is on disk before its
+/// acknowledgement, which no peer does.
+const QOS_1: [&str; 5] = ["mosquitto", "peer", "hedgerow", "durable", "driver"];
 
 const BROKERS: [&str; 4] = ["mosquitto", "peer", "hedgerow", "driver"];
 
@@ -317,10 +323,11 @@ fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
             for (name, row) in servers.iter().zip(&mut rows) {
                 let is_chosen = options.only.as_deref().is_none_or(|only| only == *name);
                 let is_there = match *name {
-                    "hedgerow" => is_built,
+                    "hedgerow" | "durable" => is_built,
                     "peer" => options.peer.is_some(),
                     _ => true,
                 };
+                let load = Load { is_lasting: *name == "durable", ..load };
                 if is_chosen && is_there {
                     measure(name, load, is_tls, options, row)?;
                 }

@@ -112,7 +112,7 @@ impl Clients {
     /// A connection of 3.1.1 that the server has accepted.
     pub(crate) fn open(&self, address: SocketAddr, number: u32) -> Result<Stream, Box<dyn Error>> {
         let mut stream = connect("127.0.0.1", address.port(), &self.config)?;
-        greet(&mut stream, number)?;
+        greet(&mut stream, number, false)?;
         Ok(stream)
     }
 
@@ -126,11 +126,15 @@ impl Clients {
 }
 
 /// CONNECT of 3.1.1 and its answer.
-pub(crate) fn greet(stream: &mut (impl Read + Write), number: u32) -> Result<(), Box<dyn Error>> {
+pub(crate) fn greet(
+    stream: &mut (impl Read + Write),
+    number: u32,
+    is_lasting: bool,
+) -> Result<(), Box<dyn Error>> {
     let mut bytes = Vec::new();
     Packet::Connect(Connect {
         version: Version::V311,
-        clean_start: true,
+        clean_start: !is_lasting,
         keep_alive_s: 600,
         client_id: &format!("client-{number}"),
         will: None,

@@ -1,6 +1,7 @@
 // The pages of a running hub, tried in Chromium.
 //
-//   node run.mjs --link http://localhost:8080/sign-in#TOKEN --https https://localhost:8443 [--shots DIR] [--chromium PATH]
+//   node run.mjs --link http://localhost:8080/sign-in#TOKEN --https https://localhost:8443 --mqtts PORT --token TOKEN
+//     [--shots DIR] [--chromium PATH]
 //
 // The hub has to be fresh: its printed link is used up, a device is claimed, this machine's own device is
 // put into quarantine and released. Certificate errors are never ignored: the hub's CA is trusted by way of
@@ -13,6 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
+import { Client } from "./mqtt.mjs";
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -24,11 +26,12 @@ const FIRST_PAINT_BYTES_MAX = 100_000;
 const { values: said } = parseArgs({
   options: {
     link: { type: "string" }, https: { type: "string" }, shots: { type: "string" },
+    mqtts: { type: "string" }, token: { type: "string" },
     chromium: { type: "string", default: "/usr/bin/chromium" },
   },
 });
-if (!said.link || !said.https) {
-  console.error("usage: node run.mjs --link LINK --https URL [--shots DIR] [--chromium PATH]");
+if (!said.link || !said.https || !said.mqtts || !said.token) {
+  console.error("usage: node run.mjs --link LINK --https URL --mqtts PORT --token TOKEN [--shots DIR] [--chromium PATH]");
   process.exit(2);
 }
 const local = new URL(said.link).origin;
@@ -186,8 +189,38 @@ await check("the host's CPU chart moves", async () => {
   quiet("while values are live");
 });
 
+// Traffic of a program: what is retained, what is hostile, and a subscriber that does not answer.
+const program = (id, more) => Client.connect({ port: Number(said.mqtts), ca, token: said.token, id, ...more });
+const HOSTILE = "lab/<script>alert(1)<\u2215script>\u202egnp.exe";
+const bench = await program("bench", { will: { topic: "lab/bench/gone", payload: '{"why":"no word"}' } });
+await bench.subscribe("lab/bench/desired/#");
+await bench.publish("lab/oven/temperature", "181.5", { retain: true });
+await bench.publish("lab/oven/state", '{"door":"closed","program":{"name":"bread","minutes":42},"alarms":[]}', { retain: true });
+await bench.publish("lab/oven", "on", { retain: true });
+await bench.publish(HOSTILE, "<script>alert(2)</script>\u202eabc", { retain: true });
+await bench.publish("lab/camera", Buffer.from([255, 216, 255, 224, 0, 16, 74, 70, 73, 70]), { retain: true });
+await bench.publish("lab/large", Buffer.alloc(255 * 1024, "long "), { retain: true });
+const lazy = await program("lazy-display", { answers: false });
+await lazy.subscribe("lab/flood");
+for (let at = 0; at < 600; at += 1) await bench.publish("lab/flood", `message ${at}`);
+let benchSession;
+
+await check("the broker names who does not keep up, and leads to the session", async () => {
+  await page.goto(`${local}/broker`);
+  await page.getByRole("heading", { name: "1 subscriber does not keep up" }).waitFor({ timeout: 20_000 });
+  await page.getByRole("link", { name: "Look at lazy-display" }).click();
+  await page.getByText("It does not keep up.").waitFor();
+  await page.goto(`${local}/broker?q=bench`);
+  const link = page.locator("table.devices tbody th a", { hasText: "bench" }).first();
+  benchSession = new URL(await link.getAttribute("href"), local).pathname;
+  quiet("on the broker's pages");
+});
+
 // Every page, wide and narrow, light and dark.
 const pages = () => ({
+  broker: "/broker", "broker-none-fits": "/broker?q=nothing-is-called-so", session: benchSession,
+  "session-end": `${benchSession}/end`, topics: "/broker/topics", "topics-lab": "/broker/topics?at=lab/&filter=lab/%23",
+  "topics-none": "/broker/topics?filter=nothing/here", "topics-wrong": "/broker/topics?filter=a%23b",
   overview: "/", devices: "/devices", "devices-none-fits": "/devices?q=nothing-is-called-so",
   device, history: `${device}/history?property=cpuPercent&since=15m`, identity: `${device}/identity`,
   permissions: `${device}/permissions`, timeline: `${device}/timeline`, quarantine: `${device}/quarantine`,
@@ -204,6 +237,12 @@ for (const [size, viewport] of Object.entries(SIZES)) {
         const policy = answer.headers()["content-security-policy"] ?? "";
         hold(policy.includes("default-src 'none'") && !policy.includes("unsafe"), `CSP: ${policy}`);
         if (["device", "history"].includes(name)) await page.locator("canvas").first().waitFor();
+        if (name.startsWith("topics") && name !== "topics-wrong") await page.locator("#watch-state.on").waitFor();
+        if (name === "topics-lab") {
+          await bench.publish("lab/oven/state", '{"door":"open","program":null}', { retain: true });
+          await bench.publish("lab/oven/temperature", "179.5", { retain: true });
+          await page.locator("#messages li").nth(1).waitFor();
+        }
         await axe(page);
         await fits(page);
         await shoot(page, `${name}-${size}-${scheme}`);
@@ -253,6 +292,74 @@ await check("the log is verified in place", async () => {
   quiet("while verifying");
 });
 
+await check("what strangers send is shown as text, whatever it says", async () => {
+  let alarms = 0;
+  page.on("dialog", async (dialog) => { alarms += 1; await dialog.dismiss(); });
+  await page.goto(`${local}/broker/topics?filter=lab/%23`);
+  await page.locator("#watch-state.on").waitFor();
+  await bench.publish(HOSTILE, "<script>alert(2)</script>\u202eabc");
+  await bench.publish("lab/bytes", Buffer.from([255, 254, 0, 1]));
+  await bench.publish("lab/large", Buffer.alloc(255 * 1024, "<img src=x onerror=alert(3)> "));
+  await bench.publish("lab/json", '{"a":12345678901234567890123,"b":[true,"<b>"]}');
+  await page.locator("#messages li").nth(3).waitFor();
+  const said = await page.locator("#messages").innerText();
+  for (const words of ["<script>alert(2)</script>⟨U+202E⟩abc", "⟨U+202E⟩gnp.exe", "fffe 0001", '"a": 12345678901234567890123', "cut here"]) {
+    hold(said.includes(words), `${words} is not in ${said.slice(0, 2000)}`);
+  }
+  hold((await page.locator("#messages script, #messages img, .messages script, .messages img, #tree script").count()) === 0, "markup came through");
+  await shoot(page, "topics-hostile-wide-light");
+  await axe(page);
+  hold(alarms === 0, `${alarms} dialogs`);
+  quiet("with hostile messages");
+});
+
+await check("long lists of topics go on on a next page", async () => {
+  const count = 201;
+  for (let at = 0; at < count; at += 1) await bench.publish(`lab/many/${String(at).padStart(3, "0")}`, "1", { retain: true });
+  await page.goto(`${local}/broker/topics?at=lab/many/&filter=lab/many/%23`);
+  hold((await page.locator("#tree [data-leaf]").count()) === 200, "not 200 names");
+  hold((await page.locator(".messages[aria-label='Retained messages'] li").count()) === 20, "not 20 messages");
+  await axe(page);
+  await page.getByRole("link", { name: "Next page" }).click();
+  await page.getByText("lab/many/020", { exact: true }).waitFor();
+  await page.goto(`${local}/broker/topics?at=lab/many/`);
+  await page.getByRole("link", { name: "More of this level" }).click();
+  await page.locator('#tree [data-leaf="200"]').waitFor();
+  hold((await page.locator("#tree [data-leaf]").count()) === 1, "more than the last");
+  for (let at = 0; at < count; at += 1) await bench.publish(`lab/many/${String(at).padStart(3, "0")}`, "", { retain: true });
+  quiet("in long lists");
+});
+
+await check("live messages pause, go on, and are cleared", async () => {
+  await page.goto(`${local}/broker/topics?filter=lab/%23`);
+  await page.locator("#watch-state.on").waitFor();
+  await bench.publish("lab/oven/temperature", "170");
+  await page.locator("#messages li").first().waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await bench.publish("lab/oven/temperature", "169");
+  await page.getByText("Paused. 1 more was not shown.").waitFor();
+  hold((await page.locator("#messages li").count()) === 1, "a message came while it was paused");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await bench.publish("lab/oven/temperature", "168");
+  await page.locator("#messages li").nth(1).waitFor();
+  await page.getByRole("button", { name: "Clear" }).click();
+  hold((await page.locator("#messages li").count()) === 0, "not cleared");
+  quiet("while watching");
+});
+
+await check("a session is ended by hand, and the client finds out", async () => {
+  const other = await program("to-be-ended");
+  await page.goto(`${local}/broker?q=to-be-ended`);
+  await page.locator("table.devices tbody th a").first().click();
+  await page.getByRole("link", { name: "End the session" }).click();
+  await page.getByRole("button", { name: "End the session" }).click();
+  await page.getByText("The session is over.").waitFor();
+  await other.closed;
+  await page.goto(`${local}/broker?q=to-be-ended`);
+  await page.getByText("No session fits").waitFor();
+  quiet("while a session is ended");
+});
+
 await check("history zooms, brushes and offers the same as CSV", async () => {
   await page.goto(`${local}${device}/history?property=cpuPercent&since=15m`);
   await page.locator("#history canvas").waitFor();
@@ -288,6 +395,28 @@ const tabTo = async (name, key = "Tab") => {
   }
   throw new Error(`${name} can't be reached by Tab on ${page.url()}`);
 };
+
+await check("topics are opened level by level with the keyboard, and the tree grows with what comes by", async () => {
+  await page.goto(`${local}/broker/topics`);
+  await page.locator("#watch-state.on").waitFor();
+  await tabTo("lab/");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "camera" }).waitFor();
+  await tabTo("oven/");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "temperature" }).waitFor();
+  await bench.publish("lab/oven/new/sensor", "1");
+  const grown = page.locator('#tree li[data-branch="new"] summary');
+  await grown.waitFor();
+  await grown.click();
+  await page.getByRole("link", { name: "sensor" }).waitFor();
+  await axe(page);
+  await shoot(page, "topics-open-wide-light");
+  await page.getByRole("link", { name: "temperature" }).click();
+  await page.waitForURL(/filter=lab%2Foven%2Ftemperature/);
+  hold((await page.getByLabel("Topic filter").inputValue()) === "lab/oven/temperature", "the filter is not the topic");
+  quiet("in the tree of topics");
+});
 
 await check("the keyboard alone claims a device", async () => {
   await page.goto(`${local}/`);
@@ -541,6 +670,22 @@ await check("people and tokens are made, their secrets shown once", async () => 
     });
     hold(answer.status() === 403, `a viewer may ${act}: ${answer.status()}`);
   }
+  await there.goto(`${local}${benchSession}`);
+  hold((await there.getByRole("link", { name: "End the session" }).count()) === 0, "a viewer is shown what owners do");
+  const ended = await there.request.post(`${local}${benchSession}/end`, { headers: { origin: local }, maxRedirects: 0 });
+  hold(ended.status() === 403, `a viewer may end a session: ${ended.status()}`);
+  await there.goto(`${local}/broker/topics?filter=%23`);
+  await there.locator("#watch-state.on").waitFor();
+  await bench.publish("lab/oven/temperature", "150", { retain: true });
+  await there.locator("#messages li").first().waitFor();
+  const seen = await there.locator("main").innerText();
+  hold(seen.includes("things/") && !seen.includes("lab") && !seen.includes("$SYS"), `a viewer sees ${seen}`);
+  const people = (await (await page.request.get(`${local}/api/v1/people`)).json()).items;
+  const visitor = `${local}/api/v1/people/${people.find((one) => one.name === "visitor").id}`;
+  const turn = (role) => page.request.patch(visitor, { data: { role }, headers: { origin: local } });
+  hold((await turn("operator")).status() === 204, "the role was not changed");
+  await there.getByText("Your rights have changed. Reload the page to go on.").waitFor();
+  hold((await turn("viewer")).status() === 204, "the role was not changed back");
   await other.close();
   quiet("in the settings");
 });
@@ -577,6 +722,23 @@ await check("without scripts one signs in, looks, and puts a device in quarantin
   await there.goto(local + device);
   await there.getByRole("button", { name: "Identify" }).click();
   await there.getByText("It was asked to identify itself and answered").waitFor();
+  await other.close();
+});
+
+await check("without scripts one looks at the broker, a session and the topics", async () => {
+  const other = await browser.newContext({ storageState: await context.storageState(), javaScriptEnabled: false, viewport: SIZES.narrow });
+  const there = await other.newPage();
+  await there.goto(`${local}/broker`);
+  await there.getByLabel("Search sessions by device, client or token").fill("bench");
+  await there.getByRole("button", { name: "Search" }).click();
+  await there.locator("table.devices tbody th a", { hasText: "bench" }).first().click();
+  await there.getByText("lab/bench/desired/#").waitFor();
+  await there.goto(`${local}/broker/topics`);
+  await there.locator("#tree summary", { hasText: "lab/" }).click();
+  await there.locator('#tree [data-branch="lab"]').getByRole("link", { name: "Open this level" }).click();
+  await there.getByRole("link", { name: "camera" }).click();
+  await there.getByText("ffd8 ffe0").waitFor();
+  await fits(there);
   await other.close();
 });
 
@@ -644,6 +806,8 @@ await check("the first paint of the device page stays under 100 KB, and no reque
   await other.close();
 });
 
+await bench.end();
+lazy.socket.destroy();
 await browser.close();
 rmSync(home, { recursive: true, force: true });
 console.log(`${passed} passed, ${failed.length} failed`);

@@ -1,123 +1,124 @@
 use std::collections::BTreeMap;
 
-/// Topic filters, frozen into one table, that answer two questions: does one of them match this topic,
-/// and does one of them cover all that this filter could match (MQTT 5.0, section 4.7).
+/// Up to 64 topic filters, frozen into one table, that answer two questions: does one of them match this
+/// topic, and does one of them cover all that this filter could match (MQTT 5.0, section 4.7).
 ///
-/// A level costs one look by hash, and one more where a filter has `+` beside it.
+/// Each filter is a bit. A level of the topic leaves the bits of those filters that allow it there, which is
+/// one look by hash: the time follows the levels of the topic, however many filters there are and whatever
+/// wildcards they have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FilterTree {
-    nodes: Box<[Node]>,
-    edges: Box<[Edge]>,
-    // INVARIANT: a power of two, at least twice the edges; 0 is empty, else an index of `edges` + 1.
+    // INVARIANT: one more than the levels of the longest filter; none for no filter.
+    depths: Box<[Depth]>,
+    names: Box<[Name]>,
+    // INVARIANT: a power of two, at least twice the names; 0 is empty, else an index of `names` + 1.
     slots: Box<[u32]>,
 }
 
-/// What filters say after the levels that led here. The root is node 0, and nothing leads back to it.
+/// What the filters say at one depth, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
-struct Node {
-    /// After `+`; 0 where none goes on so.
-    any: u32,
-    /// A filter ends here.
-    ends: bool,
-    /// A filter has `#` here.
-    below: bool,
+struct Depth {
+    /// `+` is here.
+    any: u64,
+    /// `#` is here, so that everything matches from here on.
+    below: u64,
+    /// The filter has ended before this level.
+    ended: u64,
 }
 
+/// The filters that have this name at this depth.
 #[derive(Clone, Debug)]
-struct Edge {
-    from: u32,
+struct Name {
+    depth: u32,
     level: Box<str>,
-    to: u32,
+    filters: u64,
 }
 
 impl FilterTree {
+    /// Filters of one tree; those beyond match nothing.
+    pub(crate) const FILTERS_MAX: usize = 64;
+
     /// Compiles valid filters.
     pub(crate) fn compile<'f>(filters: impl Iterator<Item = &'f str>) -> Self {
-        let mut nodes = Vec::new();
-        let mut named: BTreeMap<(u32, &str), u32> = BTreeMap::new();
-        for filter in filters {
+        let mut depths: Vec<Depth> = Vec::new();
+        let mut named: BTreeMap<(u32, &str), u64> = BTreeMap::new();
+        for (number, filter) in filters.take(Self::FILTERS_MAX).enumerate() {
             // `+/#` matches what `#` matches: every topic has a level.
             let filter = if filter == "+/#" { "#" } else { filter };
-            if nodes.is_empty() {
-                nodes.push(Node::default());
-            }
-            let mut at = 0u32;
-            let mut everything_below = false;
-            for level in filter.split('/') {
-                let known = match level {
+            let (bit, mut ends) = (1u64 << number, true);
+            let mut levels = 0usize;
+            for (depth, level) in (0u32..).zip(filter.split('/')) {
+                let at = depth_at(&mut depths, levels);
+                match level {
                     "#" => {
-                        everything_below = true;
-                        continue;
+                        at.below |= bit;
+                        ends = false;
                     }
-                    "+" => node(&nodes, at).any,
-                    name => named.get(&(at, name)).copied().unwrap_or_default(),
-                };
-                let next = if known == 0 { fresh(&mut nodes) } else { known };
-                match (level, nodes.get_mut(at as usize)) {
-                    ("+", Some(node)) => node.any = next,
-                    (name, _) => {
-                        named.insert((at, name), next);
-                    }
+                    "+" => at.any |= bit,
+                    name => *named.entry((depth, name)).or_default() |= bit,
                 }
-                at = next;
+                levels += 1;
             }
-            if let Some(node) = nodes.get_mut(at as usize) {
-                if everything_below { node.below = true } else { node.ends = true }
+            if ends {
+                depth_at(&mut depths, levels).ended |= bit;
             }
         }
-        let edges =
-            named.into_iter().map(|((from, level), to)| Edge { from, level: level.into(), to });
-        let edges: Box<[Edge]> = edges.collect();
-        Self { slots: slots(&edges), edges, nodes: nodes.into() }
+        let name = |((depth, level), filters): ((u32, &str), u64)| Name {
+            depth,
+            level: level.into(),
+            filters,
+        };
+        let names: Box<[Name]> = named.into_iter().map(name).collect();
+        Self { slots: slots(&names), names, depths: depths.into() }
     }
 
     /// Whether a filter matches `topic`. A leading wildcard matches nothing that begins with `$`.
     #[inline]
     pub(crate) fn matches(&self, topic: &str) -> bool {
-        !self.nodes.is_empty() && self.reaches(0, Some(topic), topic.starts_with('$'))
-    }
-
-    fn reaches(&self, at: u32, levels: Option<&str>, is_hidden: bool) -> bool {
-        let node = node(&self.nodes, at);
-        if node.below && !is_hidden {
-            return true;
-        }
-        let Some(levels) = levels else { return node.ends };
-        let (level, rest) = cut(levels);
-        let named = self.step(at, level);
-        (named != 0 && self.reaches(named, rest, false))
-            || (node.any != 0 && !is_hidden && self.reaches(node.any, rest, false))
+        self.follow(topic, |_| Asked::Name)
     }
 
     /// Whether one filter matches whatever the valid filter `asked` could match.
     pub(crate) fn covers(&self, asked: &str) -> bool {
-        !self.nodes.is_empty() && self.includes(0, Some(asked), asked.starts_with('$'))
+        self.follow(asked, |level| match level {
+            "#" => Asked::Everything,
+            "+" => Asked::Any,
+            _ => Asked::Name,
+        })
     }
 
-    fn includes(&self, at: u32, levels: Option<&str>, is_hidden: bool) -> bool {
-        let node = node(&self.nodes, at);
-        if node.below && !is_hidden {
-            return true;
-        }
-        let Some(levels) = levels else { return node.ends };
-        let any = |rest| node.any != 0 && !is_hidden && self.includes(node.any, rest, false);
-        match cut(levels) {
-            ("#", _) => false,
-            ("+", rest) => any(rest),
-            (level, rest) => {
-                let named = self.step(at, level);
-                (named != 0 && self.includes(named, rest, false)) || any(rest)
-            }
-        }
-    }
-
-    /// The node after a named level; 0 where there is none.
     #[inline]
-    fn step(&self, from: u32, level: &str) -> u32 {
-        for slot in walk(from, level, self.slots.len()) {
-            let edge = self.slots.get(slot).and_then(|index| index.checked_sub(1));
-            match edge.and_then(|index| self.edges.get(index as usize)) {
-                Some(edge) if edge.from == from && *edge.level == *level => return edge.to,
+    fn follow(&self, levels: &str, kind: impl Fn(&str) -> Asked) -> bool {
+        // Wildcards of the first level, where the name begins with `$`.
+        let mut open = if levels.starts_with('$') { 0 } else { u64::MAX };
+        let (mut live, mut rest) = (u64::MAX, Some(levels));
+        for (number, depth) in (0u32..).zip(&self.depths) {
+            if live & depth.below & open != 0 {
+                return true;
+            }
+            let Some(left) = rest else { return live & depth.ended != 0 };
+            let (level, after) = cut(left);
+            let named = match kind(level) {
+                Asked::Everything => return false,
+                Asked::Any => 0,
+                Asked::Name => self.named(number, level),
+            };
+            live &= named | depth.any & open;
+            if live == 0 {
+                return false;
+            }
+            (rest, open) = (after, u64::MAX);
+        }
+        false
+    }
+
+    /// The filters that have this name at this depth.
+    #[inline]
+    fn named(&self, depth: u32, level: &str) -> u64 {
+        for slot in walk(depth, level, self.slots.len()) {
+            let name = self.slots.get(slot).and_then(|index| index.checked_sub(1));
+            match name.and_then(|index| self.names.get(index as usize)) {
+                Some(name) if name.depth == depth && *name.level == *level => return name.filters,
                 Some(_) => {}
                 None => return 0,
             }
@@ -126,16 +127,21 @@ impl FilterTree {
     }
 }
 
-#[inline]
-fn node(nodes: &[Node], at: u32) -> Node {
-    nodes.get(at as usize).copied().unwrap_or_default()
+/// What a level of the question is.
+enum Asked {
+    Name,
+    Any,
+    Everything,
 }
 
-/// A new node's number. The limits of grants keep it small.
-fn fresh(nodes: &mut Vec<Node>) -> u32 {
-    let number = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
-    nodes.push(Node::default());
-    number
+/// The entry of a depth, made with those before it.
+fn depth_at(depths: &mut Vec<Depth>, at: usize) -> &mut Depth {
+    if depths.len() <= at {
+        depths.resize(at + 1, Depth::default());
+    }
+    // INVARIANT: it was just made.
+    #[expect(clippy::indexing_slicing, reason = "resized above")]
+    &mut depths[at]
 }
 
 #[inline]
@@ -146,10 +152,10 @@ fn cut(levels: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn slots(edges: &[Edge]) -> Box<[u32]> {
-    let mut slots = vec![0u32; (edges.len() * 2).next_power_of_two()];
-    for (number, edge) in (1u32..).zip(edges) {
-        let free = walk(edge.from, &edge.level, slots.len())
+fn slots(names: &[Name]) -> Box<[u32]> {
+    let mut slots = vec![0u32; (names.len() * 2).next_power_of_two()];
+    for (number, name) in (1u32..).zip(names) {
+        let free = walk(name.depth, &name.level, slots.len())
             .find(|slot| slots.get(*slot) == Some(&0))
             .and_then(|slot| slots.get_mut(slot));
         if let Some(slot) = free {
@@ -159,15 +165,15 @@ fn slots(edges: &[Edge]) -> Box<[u32]> {
     slots.into()
 }
 
-/// The slots to look at for a level after a node, each once.
+/// The slots to look at for a name at a depth, each once.
 #[inline]
-fn walk(from: u32, level: &str, slots: usize) -> impl Iterator<Item = usize> {
+fn walk(depth: u32, level: &str, slots: usize) -> impl Iterator<Item = usize> {
     // FNV-1a over eight bytes at a time; the levels are bounded and were granted by an owner.
     let mix =
         |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (words, rest) = level.as_bytes().as_chunks::<8>();
     let hash =
-        words.iter().fold(u64::from(from), |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        words.iter().fold(u64::from(depth), |hash, word| mix(hash, u64::from_le_bytes(*word)));
     let hash = rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte) + 1));
     #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
     let first = (hash ^ (hash >> 32)) as usize;
@@ -278,6 +284,16 @@ mod tests {
         }
         assert!(tree(&["$SYS/#"]).covers("$SYS/x/+") && tree(&["$SYS/#"]).matches("$SYS/x"));
         assert!(tree(&["#"]).covers("+/x"), "which matches nothing that begins with a dollar");
+    }
+
+    #[test]
+    fn the_last_of_so_many_filters_counts_and_one_more_does_not() {
+        let names: Vec<String> =
+            (0..=FilterTree::FILTERS_MAX).map(|n| format!("t/{n}/+")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let tree = tree(&names);
+        assert!(tree.matches("t/63/x") && !tree.matches("t/64/x"));
+        const { assert!(crate::limits::TOPIC_GRANTS_MAX <= FilterTree::FILTERS_MAX) };
     }
 
     #[test]

@@ -13,7 +13,7 @@ use axum::{
 use hedgerow_base::Fault;
 use hedgerow_control::{Ctx, Failure, Person};
 use hedgerow_listen::server::now;
-use hedgerow_policy::{Actor, Application, Witness};
+use hedgerow_policy::{Actor, Application, Peer, Witness};
 use sha2::{Digest, Sha256};
 
 use crate::{People, problem::Refused};
@@ -59,6 +59,28 @@ pub(crate) struct SignedIn {
     pub(crate) person: Option<Person>,
     /// SHA-256 over the cookie, when there is one.
     pub(crate) session: Option<[u8; 32]>,
+    /// SHA-256 over the secret of the token, when there is one.
+    pub(crate) token: Option<[u8; 32]>,
+}
+
+impl SignedIn {
+    /// Whoever is at the other end, as it was proven.
+    pub(crate) fn peer(&self) -> Result<Peer, Refused> {
+        match self.ctx.actor {
+            Actor::Peer(peer) => Ok(peer),
+            Actor::Hub(..) | Actor::Claimant(..) => Err(Refused::unknown()),
+        }
+    }
+
+    /// Whether they could still sign in so, with the same rights. When nobody knows, they could not.
+    pub(crate) async fn is_still(&self, people: &People) -> bool {
+        let again = match (self.session, self.token) {
+            (Some(cookie), _) => session(people, cookie).await,
+            (None, Some(secret)) => by_token(people, secret).await,
+            (None, None) => return false,
+        };
+        again.is_ok_and(|again| again.ctx.actor == self.ctx.actor)
+    }
 }
 
 /// SHA-256 over a secret that was made of 256 random bits.
@@ -71,7 +93,7 @@ impl FromRequestParts<Arc<People>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, people: &Arc<People>) -> Result<Self, Refused> {
         if let Some(token) = bearer(&parts.headers) {
-            return by_token(people, token).await;
+            return by_token(people, digest(token)).await;
         }
         let transport = transport(parts);
         let cookie = cookie(&parts.headers, transport.cookie()).ok_or_else(Refused::unknown)?;
@@ -84,13 +106,14 @@ pub(crate) fn transport(parts: &Parts) -> Transport {
     parts.extensions.get::<Transport>().copied().unwrap_or(Transport::Https)
 }
 
-async fn by_token(people: &People, token: &str) -> Result<SignedIn, Refused> {
+async fn by_token(people: &People, secret: [u8; 32]) -> Result<SignedIn, Refused> {
     let now = now();
-    let token = people.control.token_of(digest(token), now).await?;
+    let token = people.control.token_of(secret, now).await?;
     let token = token.ok_or_else(Refused::unknown)?;
     let application = Application { tenant: token.tenant, token: token.id, scopes: token.scopes };
     let peer = Witness::of_a_proof().application(application);
-    Ok(SignedIn { ctx: Ctx::new(Actor::Peer(peer), now), person: None, session: None })
+    let ctx = Ctx::new(Actor::Peer(peer), now);
+    Ok(SignedIn { ctx, person: None, session: None, token: Some(secret) })
 }
 
 async fn by_cookie(people: &People, cookie: &str) -> Result<SignedIn, Refused> {
@@ -102,7 +125,8 @@ pub(crate) async fn session(people: &People, session: [u8; 32]) -> Result<Signed
     let now = now();
     let found = people.control.session_of(Witness::of_a_proof(), session, now).await?;
     let (person, actor) = found.ok_or_else(Refused::unknown)?;
-    Ok(SignedIn { ctx: Ctx::new(actor, now), person: Some(person), session: Some(session) })
+    let ctx = Ctx::new(actor, now);
+    Ok(SignedIn { ctx, person: Some(person), session: Some(session), token: None })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -41,5 +41,37 @@ pub const THINGS_DEFAULT: u32 = 20;
 /// Bytes of a frame of MQTT over WebSocket from a client: the largest packet, and some beside it, since
 /// clients send a packet in one frame.
 pub const WEBSOCKET_FRAME_BYTES_MAX: usize = 320 * 1024;
+/// People and programs that look on at messages at the same time.
+pub const ONLOOKERS_MAX: usize = 64;
+/// Bytes on their way between the broker and somebody who looks on.
+pub const ONLOOKER_BYTES: usize = 64 * 1024;
+/// How long the broker may take to let somebody look on.
+pub const ONLOOKER_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked whether somebody may still look on, and their share of messages begins anew.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Messages that somebody who looks on is shown in that time; the rest is counted.
+pub const MESSAGES_A_LOOK_MAX: u32 = 25;
+/// Messages that wait for a slow browser.
+pub const MESSAGES_WAITING_MAX: usize = 64;
+/// Seconds for which somebody may look on before they have to begin anew.
+pub const LOOK_S_MAX: u32 = 600;
+/// Bytes of a payload that are shown of a message.
+pub const PAYLOAD_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a payload that are shown in hex.
+pub const HEX_BYTES_MAX: usize = 512;
+/// Levels to which JSON is indented.
+pub const INDENT_MAX: usize = 8;
+/// Lines of a payload that a page shows at once; of a longer one it says how many.
+pub const PAYLOAD_LINES: usize = 12;
+/// Characters of a payload that a page shows at once.
+pub const PAYLOAD_CHARS: usize = 800;
+/// Retained messages on one page.
+pub const TOPIC_ROWS: usize = 20;
+/// Retained messages in one answer.
+pub const RETAINED_MAX: u32 = 100;
+/// Names in one answer about a level of topics.
+pub const LEVEL_NAMES_MAX: usize = 200;
+/// Sessions in one answer of the API.
+pub const SESSIONS_MAX: u32 = 200;
 /// Bytes of a frame to a client; a packet may take several.
 pub const WEBSOCKET_FRAME_BYTES: usize = 64 * 1024;

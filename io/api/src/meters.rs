@@ -46,8 +46,22 @@ pub struct Meters {
     pub messages_refused: u64,
     /// Messages that were not delivered, by reason.
     pub messages_dropped: Vec<(&'static str, u64)>,
+    /// Bytes read from clients.
+    pub bytes_in: u64,
+    /// Bytes that clients took.
+    pub bytes_out: u64,
+    /// Subscribers now that do not keep up.
+    pub slow: u64,
+    /// How often a subscriber was found not to keep up.
+    pub slow_found: u64,
+    /// Sessions now whose client is away.
+    pub sessions_away: u64,
+    /// What the broker takes at most.
+    pub broker_limits: BrokerLimits,
     /// Topics with a retained message.
     pub retained: u64,
+    /// Bytes of these.
+    pub retained_bytes: u64,
     /// Messages that were not retained, because no room is left for them.
     pub not_retained: u64,
     /// Sessions that outlive their connection.
@@ -88,6 +102,33 @@ pub struct Meters {
     pub limits: Vec<Limit>,
     /// When the hub's certificates end.
     pub certificates: Vec<(&'static str, Timestamp)>,
+}
+
+/// What the broker takes at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BrokerLimits {
+    /// Connections.
+    pub connections: usize,
+    /// Connections that have not been accepted yet.
+    pub half_open: usize,
+    /// Sessions whose client is away.
+    pub sessions_away: usize,
+    /// Topics with a retained message.
+    pub retained: usize,
+    /// Bytes of these.
+    pub retained_bytes: usize,
+    /// Messages that wait in a session.
+    pub queued: usize,
+    /// Bytes of these.
+    pub queued_bytes: usize,
+    /// Messages sent to a client that it has not acknowledged.
+    pub in_flight: usize,
+    /// Bytes that wait for a client to read them.
+    pub out_bytes: usize,
+    /// Subscriptions of a session.
+    pub subscriptions: usize,
+    /// Bytes of a packet.
+    pub packet_bytes: usize,
 }
 
 /// The content type of [`exposition`].
@@ -166,7 +207,6 @@ impl Page {
     }
 
     fn mqtt(&mut self, meters: &Meters) {
-        let in_help = "Messages that clients sent, refused ones included.";
         for (family, value) in [
             (
                 ("hedgerow_mqtt_connections", "gauge", "Open MQTT connections."),
@@ -191,19 +231,7 @@ impl Page {
         ] {
             self.one(family, value);
         }
-        for (family, value) in [
-            (("hedgerow_mqtt_messages_received_total", "counter", in_help), meters.messages_in),
-            (
-                ("hedgerow_mqtt_messages_sent_total", "counter", "Messages handed to clients."),
-                meters.messages_out,
-            ),
-            (
-                ("hedgerow_mqtt_messages_refused_total", "counter", "Messages that were refused."),
-                meters.messages_refused,
-            ),
-        ] {
-            self.one(family, value);
-        }
+        self.traffic(meters);
         self.sessions(meters);
         let dropped = (
             "hedgerow_mqtt_messages_dropped_total",
@@ -225,9 +253,54 @@ impl Page {
         self.one(notices, meters.notices_dropped);
     }
 
+    fn traffic(&mut self, meters: &Meters) {
+        let in_help = "Messages that clients sent, refused ones included.";
+        for (family, value) in [
+            (("hedgerow_mqtt_messages_received_total", "counter", in_help), meters.messages_in),
+            (
+                ("hedgerow_mqtt_messages_sent_total", "counter", "Messages handed to clients."),
+                meters.messages_out,
+            ),
+            (
+                ("hedgerow_mqtt_messages_refused_total", "counter", "Messages that were refused."),
+                meters.messages_refused,
+            ),
+            (
+                ("hedgerow_mqtt_received_bytes_total", "counter", "Bytes read from clients."),
+                meters.bytes_in,
+            ),
+            (
+                ("hedgerow_mqtt_sent_bytes_total", "counter", "Bytes that clients took."),
+                meters.bytes_out,
+            ),
+            (
+                (
+                    "hedgerow_mqtt_slow_subscribers_total",
+                    "counter",
+                    "How often a subscriber was found not to keep up.",
+                ),
+                meters.slow_found,
+            ),
+            (
+                ("hedgerow_mqtt_slow_subscribers", "gauge", "Subscribers that do not keep up now."),
+                meters.slow,
+            ),
+        ] {
+            self.one(family, value);
+        }
+    }
+
     fn sessions(&mut self, meters: &Meters) {
         for (family, value) in [
             (("hedgerow_mqtt_retained", "gauge", "Topics with a message."), meters.retained),
+            (
+                ("hedgerow_mqtt_retained_bytes", "gauge", "Bytes of these messages."),
+                meters.retained_bytes,
+            ),
+            (
+                ("hedgerow_mqtt_sessions_away", "gauge", "Sessions whose client is away."),
+                meters.sessions_away,
+            ),
             (
                 (
                     "hedgerow_mqtt_not_retained_total",

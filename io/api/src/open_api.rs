@@ -10,8 +10,8 @@ use utoipa::{
 };
 
 use crate::rest::{
-    actions, audit, authority, claims, devices, health, live, persons, profiles, readings, session,
-    standing, things, tokens, weak,
+    actions, audit, authority, broker, claims, devices, health, live, messages, persons, profiles,
+    readings, session, standing, things, tokens, weak,
 };
 
 #[derive(OpenApi)]
@@ -27,6 +27,8 @@ use crate::rest::{
         devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
         readings::values, readings::readings, readings::buckets, live::live,
+        broker::show, broker::sessions, broker::session, broker::end, broker::retained,
+        messages::messages,
         claims::create, claims::list, claims::withdraw,
         profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,
         profiles::accept, profiles::narrow,

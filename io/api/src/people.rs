@@ -14,14 +14,16 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hedgerow_base::TenantId;
 use hedgerow_control::{Control, ports::Random};
 use hedgerow_model::Profile;
-use hedgerow_plane::{LocalBus, Plane};
+use hedgerow_plane::{Broker, Flows, LocalBus, Plane};
 use hedgerow_policy::Overlay;
 use hedgerow_registry::Device;
 use hedgerow_tlog::{Checkpoint, Note};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Meters, TakeMqtt, door::Transport, limits::BODY_BYTES_MAX, pages, rest, websocket};
+use crate::{
+    Meters, Onlookers, TakeMqtt, door::Transport, limits::BODY_BYTES_MAX, pages, rest, websocket,
+};
 
 /// Checks a note of a tenant's audit log.
 pub type OpenNote = dyn Fn(TenantId, &Note) -> Result<Checkpoint, String> + Send + Sync;
@@ -62,6 +64,12 @@ pub struct People {
     pub bus: Arc<LocalBus>,
     /// Takes MQTT that comes over WebSocket.
     pub take_mqtt: Box<TakeMqtt>,
+    /// Sessions of MQTT.
+    pub broker: Arc<dyn Broker>,
+    /// How much goes through.
+    pub flows: Arc<Flows>,
+    /// Where people and programs look on at messages.
+    pub onlookers: Onlookers,
     /// Connections of devices.
     pub doorstep: Box<LookAtDoorstep>,
     /// Checks the audit log's checkpoints.

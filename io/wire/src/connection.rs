@@ -26,9 +26,9 @@ use crate::{
     counters::{Place, Places},
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange, Ticket},
-    keeping::Receipt,
+    keeping::Offered,
     limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
-    link::{Link, Replay, State},
+    link::{Came, Link, Replay, State},
     reasons,
     router::Route,
     shard::Shard,
@@ -52,7 +52,7 @@ pub(crate) struct Connection<G: Gate, S> {
     publishes: Spent,
     publish_bytes: Spent,
     _place: Place,
-    _visit: Visit,
+    _visit: Option<Visit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +65,17 @@ enum Phase {
 }
 
 impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
-    pub(crate) fn new(stream: S, caller: Caller, shard: Rc<Shard<G>>, places: Places) -> Self {
+    pub(crate) fn new(
+        stream: S,
+        caller: Caller,
+        shard: Rc<Shard<G>>,
+        places: Places,
+        came: Came,
+    ) -> Self {
         let Places { place, half_open, visit } = places;
         let server = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
         let link = Link::new(shard.next_link_id(), server, Some(half_open));
+        link.state.borrow_mut().came = came;
         shard.arm(&link);
         Self {
             stream,
@@ -110,7 +117,12 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             state.end(ReasonCode::QUOTA_EXCEEDED, "slow-reader", Fault::TooMuch, None);
         }
         let is_stale = state.revision != revision && state.server.is_open();
+        let is_held = state.held_until.is_some();
         drop(guard);
+        if is_held {
+            // What rang was another deadline, which moved with the pause.
+            self.shard.arm(&self.link);
+        }
         if is_stale {
             self.shard.rejudge(&self.link, revision, now);
         }
@@ -136,6 +148,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     shard.counts.reads.add(1);
+                    shard.counts.bytes_in.add(read.filled().len() as u64);
                     self.take(read.filled(), now);
                 }
                 Poll::Ready(Ok(())) => {
@@ -231,6 +244,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 }
             };
             let event = state.server.receive(frame, now, &mut state.out);
+            if matches!(event, Event::Publish(_) | Event::Aliased(_)) {
+                state.tally.messages_in += 1;
+            }
             drop(guard);
             match event {
                 Event::Publish(message) => {
@@ -265,21 +281,22 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         let kept_as = state.server.session().kept_as();
         drop(state);
         shard.counts.messages_in.add(1);
-        let mut elsewhere = None;
+        let (mut elsewhere, mut gathered) = (None, None);
+        let take = kept_as.zip(message.id).filter(|_| message.qos == QoS::ExactlyOnce);
         if route {
             // A packet of QoS 0 without flags goes on as it came to clients of the same version.
             let raw = frame.filter(|frame| frame.first == 0x30).map(|frame| (version, frame.bytes));
             shard.retain(message, now);
             let route = shard.route(message.topic, &mut self.memo);
-            elsewhere = shard.hand_out(&route, Some(self.link.id), message, raw, now);
-            if let (QoS::ExactlyOnce, Some(id)) = (message.qos, message.id) {
-                shard.taken(kept_as, id);
+            elsewhere =
+                shard.hand_out(&route, Some(self.link.id), message, raw, take.is_some(), now);
+            match take {
+                Some(take) if elsewhere.is_none() && outcome == Outcome::Done => shard.taken(take),
+                Some(take) => gathered = Some(shard.gather(take)),
+                None => {}
             }
         }
-        let offered = match shard.offer() {
-            Ok(sessions) => Ok((sessions, elsewhere)),
-            Err(refusal) => Err(refusal),
-        };
+        let offered = shard.offer().map(|sessions| Offered { sessions, elsewhere, gathered });
         self.answer(message, outcome, offered, now);
     }
 
@@ -288,23 +305,21 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         &self,
         message: &Publish<'_>,
         outcome: Outcome,
-        offered: Result<(Option<Ticket>, Option<Arc<Receipt>>), Refusal>,
+        offered: Result<Offered<G>, Refusal>,
         now: Timestamp,
     ) {
         let decided = match (outcome, offered) {
             (Outcome::Refused(refusal), _) | (_, Err(refusal)) => Err(refusal),
-            (Outcome::Done, Ok((sessions, elsewhere))) => Ok((None, sessions, elsewhere)),
-            (Outcome::Pending(ticket), Ok((sessions, elsewhere))) => {
-                Ok((Some(ticket), sessions, elsewhere))
-            }
+            (Outcome::Done, Ok(offered)) => Ok((None, offered)),
+            (Outcome::Pending(ticket), Ok(offered)) => Ok((Some(ticket), offered)),
         };
-        let (readings, sessions, elsewhere) = match decided {
+        let (readings, offered) = match decided {
             Ok(parts) => parts,
             Err(refusal) => return self.turn_away(message, &refusal),
         };
         let Some(id) = message.id else { return };
         let asked = (id, message.qos);
-        if let Some(ticket) = self.shard.ticket_of(readings, sessions, elsewhere, now) {
+        if let Some(ticket) = self.shard.ticket_of(readings, offered, now) {
             self.link.state.borrow_mut().server.acknowledge_later(asked, ticket);
             return self.shard.unsettled(&self.link);
         }
@@ -508,6 +523,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             let stored = shard.gate.kept_up_to();
             let dropped = state.server.send(now, OUT_BYTES_SOFT, stored, &mut state.out);
             if dropped > 0 {
+                state.tally.dropped += dropped as u64;
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
             }
             let bytes = state.out.get(state.written..).unwrap_or_default();
@@ -530,6 +546,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             shard.counts.writes.add(1);
+            shard.counts.bytes_out.add(taken as u64);
             state.blocked_since = None;
             state.written += taken;
             if state.written == state.out.len() {

@@ -20,6 +20,11 @@ impl Count {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
+    /// For a number that says how many now.
+    pub(crate) fn set(&self, now: usize) {
+        self.0.store(now as u64, Relaxed);
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -42,6 +47,13 @@ pub(crate) struct ShardCounts {
     pub(crate) not_kept: Count,
     pub(crate) writes: Count,
     pub(crate) reads: Count,
+    pub(crate) bytes_in: Count,
+    pub(crate) bytes_out: Count,
+    pub(crate) slow_found: Count,
+    /// Now.
+    pub(crate) slow: Count,
+    /// Now.
+    pub(crate) away: Count,
 }
 
 /// All that the driver counts, at one moment. Counts only grow, but for those that say how many now.
@@ -81,10 +93,32 @@ pub struct Counters {
     pub writes: u64,
     /// Reads from a stream that gave something.
     pub reads: u64,
+    /// Bytes that were read from clients.
+    pub bytes_in: u64,
+    /// Bytes that clients took.
+    pub bytes_out: u64,
+    /// Sessions now whose client is away.
+    pub away: u64,
+    /// Subscribers now that do not keep up.
+    pub slow: u64,
+    /// How often a subscriber was found not to keep up.
+    pub slow_found: u64,
     /// Messages and subscriptions that a limit of the protocol turned away, by its word.
     pub refusals: BTreeMap<&'static str, u64>,
     /// Ends of connections by their word; refusals and waits at the door included.
     pub ends: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// Messages that somebody did not get, whatever the reason.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped_slow_reader
+            + self.dropped_oldest
+            + self.dropped_queue_full
+            + self.dropped_too_large_or_expired
+            + self.dropped_not_allowed
+    }
 }
 
 /// Where everything is counted.
@@ -144,6 +178,11 @@ impl Ledger {
             retained_bytes: 0,
             writes: sum(|s| &s.writes),
             reads: sum(|s| &s.reads),
+            bytes_in: sum(|s| &s.bytes_in),
+            bytes_out: sum(|s| &s.bytes_out),
+            away: sum(|s| &s.away),
+            slow: sum(|s| &s.slow),
+            slow_found: sum(|s| &s.slow_found),
             refusals: self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             ends: self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -171,7 +210,7 @@ pub(crate) struct Places {
     /// Among those that have not been accepted yet.
     pub(crate) half_open: Place,
     /// Among those of its source.
-    pub(crate) visit: Visit,
+    pub(crate) visit: Option<Visit>,
 }
 
 /// One place among a limited number; given back when dropped.

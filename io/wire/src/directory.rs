@@ -8,55 +8,53 @@ use std::{
 
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_mqtt::TopicTree;
+use hedgerow_plane::{Identity, SessionName};
 use hedgerow_policy::{Peer, PersonId};
 
 /// Whose session it is, as proven by the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Identity {
-    /// A device of a tenant.
-    Device(TenantId, DeviceId),
-    /// A program, by its token's record.
-    Application(TenantId, i64),
-    /// A person.
-    Person(TenantId, PersonId),
-    /// Somebody on this machine's insecure listener.
-    LoopbackTester,
-}
-
-impl Identity {
-    fn of(peer: &Peer) -> Self {
-        if let Some((tenant, device)) = peer.device_id() {
-            return Self::Device(tenant, device);
-        }
-        if let Some(application) = peer.application() {
-            return Self::Application(application.tenant, application.token);
-        }
-        match (peer.tenant(), peer.person()) {
-            (Some(tenant), Some((person, _))) => Self::Person(tenant, person),
-            _ => Self::LoopbackTester,
-        }
+fn identity_of(peer: &Peer) -> Identity {
+    if let Some((tenant, device)) = peer.device_id() {
+        return Identity::Device(tenant, device);
+    }
+    if let Some(application) = peer.application() {
+        return Identity::Token(application.tenant, application.token);
+    }
+    match (peer.tenant(), peer.person()) {
+        (Some(tenant), Some((person, _))) => Identity::Person(tenant, person),
+        _ => Identity::LoopbackTester,
     }
 }
 
 /// The name of a session. Client identifiers are free, because the identity comes first: nobody can take
 /// another identity's session.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionKey {
     pub(crate) identity: Identity,
     pub(crate) client_id: Box<str>,
 }
 
-impl SessionKey {
-    pub(crate) fn new(peer: &Peer, client_id: &str) -> Arc<Self> {
-        Arc::new(Self { identity: Identity::of(peer), client_id: client_id.into() })
+impl From<SessionName> for SessionKey {
+    fn from(name: SessionName) -> Self {
+        Self { identity: name.identity, client_id: name.client_id }
     }
 }
 
 impl SessionKey {
+    pub(crate) fn new(peer: &Peer, client_id: &str) -> Arc<Self> {
+        Arc::new(Self { identity: identity_of(peer), client_id: client_id.into() })
+    }
+}
+
+impl SessionKey {
+    /// The name by which others ask for it.
+    pub(crate) fn name(&self) -> SessionName {
+        SessionName { identity: self.identity, client_id: self.client_id.clone() }
+    }
+
     /// The token's record, when the session is a program's.
     pub(crate) fn program(&self) -> Option<(TenantId, i64)> {
         match self.identity {
-            Identity::Application(tenant, token) => Some((tenant, token)),
+            Identity::Token(tenant, token) => Some((tenant, token)),
             Identity::Device(..) | Identity::Person(..) | Identity::LoopbackTester => None,
         }
     }
@@ -65,7 +63,7 @@ impl SessionKey {
     pub(crate) fn owner(&self) -> Arc<[u8]> {
         let (kind, tenant, rest): (u8, u32, &[u8]) = match &self.identity {
             Identity::Device(tenant, device) => (1, tenant.0, device.as_bytes()),
-            Identity::Application(tenant, token) => (2, tenant.0, &token.to_be_bytes()),
+            Identity::Token(tenant, token) => (2, tenant.0, &token.to_be_bytes()),
             Identity::Person(tenant, person) => (3, tenant.0, &person.0.to_be_bytes()),
             Identity::LoopbackTester => (4, 0, &[]),
         };
@@ -83,7 +81,7 @@ impl SessionKey {
         let number = || Some(i64::from_be_bytes(rest.try_into().ok()?));
         let identity = match kind {
             1 => Identity::Device(tenant, DeviceId::from_bytes(rest.try_into().ok()?)),
-            2 => Identity::Application(tenant, number()?),
+            2 => Identity::Token(tenant, number()?),
             3 => Identity::Person(tenant, PersonId(number()?)),
             4 => Identity::LoopbackTester,
             _ => return None,
@@ -197,7 +195,7 @@ mod tests {
         let device = DeviceId::from_bytes([7; 16]);
         for identity in [
             Identity::Device(TenantId(3), device),
-            Identity::Application(TenantId(3), -4),
+            Identity::Token(TenantId(3), -4),
             Identity::Person(TenantId(3), PersonId(5)),
             Identity::LoopbackTester,
         ] {

@@ -5,14 +5,17 @@
 //! 2. Where other shards have subscribers, a [`Receipt`] goes along: they offer their part.
 //! 3. The sender's answer waits for all of it: its readings, our changes, the receipt. One ticket stands
 //!    for that ([`Shard::ticket_of`]); with several parts it is a number of our own.
-//! 4. When a commit rings, [`Shard::durability`] says what became of it.
+//! 4. A message of QoS 2 from a session that is kept is all or nothing: that it was taken, and each place
+//!    where it waits, in whatever shard, are one call to the gate ([`Gathered`]), after its readings are
+//!    stored. A hub that forgot one of them would lose it or hand it out twice.
+//! 5. When a commit rings, [`Shard::durability`] says what became of it.
 
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -36,13 +39,21 @@ const PARTS: u64 = 1 << 63;
 /// The changes of the message that is being handed out.
 pub(crate) struct Keeping<G: Gate> {
     changes: RefCell<Vec<SessionChange>>,
-    /// Sessions in which a message of QoS 2 waits for the ticket, and its order number.
-    twice: RefCell<Vec<(Rc<Link<G>>, u64)>>,
+    twice: RefCell<Places<G>>,
     /// The message in bytes, once it was needed.
     body: RefCell<Option<Arc<[u8]>>>,
-    parts: RefCell<HashMap<u64, Parts>>,
+    parts: RefCell<HashMap<u64, Parts<G>>>,
     last: Cell<u64>,
+    /// Parts that are not handed over, in the order of their messages.
+    gathered: RefCell<Vec<u64>>,
+    /// Messages of other shards that wait here for a ticket that their shard has not told.
+    held: RefCell<Vec<(Arc<Receipt>, Places<G>)>>,
+    /// Places whose ticket is known, and which.
+    told: RefCell<Vec<(Places<G>, u64)>>,
 }
+
+/// Sessions in which a message of QoS 2 waits for its ticket, and its order number there.
+type Places<G> = Vec<(Rc<Link<G>>, u64)>;
 
 impl<G: Gate> Default for Keeping<G> {
     fn default() -> Self {
@@ -52,21 +63,43 @@ impl<G: Gate> Default for Keeping<G> {
             body: RefCell::default(),
             parts: RefCell::default(),
             last: Cell::new(0),
+            gathered: RefCell::default(),
+            held: RefCell::default(),
+            told: RefCell::default(),
         }
     }
 }
 
 /// What one answer waits for.
-#[derive(Debug)]
-struct Parts {
+struct Parts<G: Gate> {
     readings: Option<Ticket>,
     sessions: Option<Ticket>,
     elsewhere: Option<Arc<Receipt>>,
+    /// Until it is handed over.
+    gathered: Option<Gathered<G>>,
+    is_refused: bool,
     since: Timestamp,
 }
 
+/// All that a message of QoS 2 changes here, to be handed over with what it changes in other shards.
+pub(crate) struct Gathered<G: Gate> {
+    /// The session that took it, and as which.
+    take: (u64, PacketId),
+    changes: Vec<SessionChange>,
+    places: Places<G>,
+}
+
+/// What a message made of sessions, as far as it is handed over.
+pub(crate) struct Offered<G: Gate> {
+    /// Our part of it.
+    pub(crate) sessions: Option<Ticket>,
+    /// That of other shards.
+    pub(crate) elsewhere: Option<Arc<Receipt>>,
+    /// What waits for the others.
+    pub(crate) gathered: Option<Gathered<G>>,
+}
+
 /// What other shards make of a message.
-#[derive(Debug)]
 pub(crate) struct Receipt {
     /// Where somebody waits for it.
     origin: usize,
@@ -75,18 +108,36 @@ pub(crate) struct Receipt {
     /// The last ticket of their changes; 0 is none.
     ticket: AtomicU64,
     is_refused: AtomicBool,
+    /// Where they put their changes, to be handed over by the shard where the message came from.
+    gathers: Option<Mutex<Vec<SessionChange>>>,
 }
 
 impl Receipt {
-    pub(crate) fn new(origin: usize, shards: usize) -> Arc<Self> {
+    pub(crate) fn new(origin: usize, shards: usize, gathers: bool) -> Arc<Self> {
         let (waiting, ticket) = (AtomicUsize::new(shards), AtomicU64::new(0));
-        Arc::new(Self { origin, waiting, ticket, is_refused: AtomicBool::new(false) })
+        let gathers = gathers.then(Mutex::default);
+        Arc::new(Self { origin, waiting, ticket, is_refused: AtomicBool::new(false), gathers })
+    }
+
+    /// Whether the changes are handed over by the shard where the message came from.
+    pub(crate) const fn gathers(&self) -> bool {
+        self.gathers.is_some()
+    }
+
+    fn gathered(&self) -> Vec<SessionChange> {
+        let Some(gathers) = &self.gathers else { return Vec::new() };
+        std::mem::take(&mut *gathers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Another shard gets the message.
     pub(crate) fn one_more(self: &Arc<Self>) -> Arc<Self> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         Arc::clone(self)
+    }
+
+    /// Whether every other shard has looked at it.
+    fn is_given(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
     }
 
     fn state(&self, kept: impl FnOnce(Ticket) -> Durability) -> Durability {
@@ -169,18 +220,23 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn ticket_of(
         &self,
         readings: Option<Ticket>,
-        sessions: Option<Ticket>,
-        elsewhere: Option<Arc<Receipt>>,
+        offered: Offered<G>,
         now: Timestamp,
     ) -> Option<u64> {
-        match (readings, sessions, elsewhere) {
-            (None, None, None) => None,
-            (Some(readings), None, None) => Some(readings.0),
-            (None, Some(sessions), None) => Some(sessions.0 | SESSIONS),
-            (readings, sessions, elsewhere) => {
+        let Offered { sessions, elsewhere, gathered } = offered;
+        match (readings, sessions, elsewhere, gathered) {
+            (None, None, None, None) => None,
+            (Some(readings), None, None, None) => Some(readings.0),
+            (None, Some(sessions), None, None) => Some(sessions.0 | SESSIONS),
+            (readings, sessions, elsewhere, gathered) => {
                 let number = self.keeping.last.get() + 1;
                 self.keeping.last.set(number);
-                let parts = Parts { readings, sessions, elsewhere, since: now };
+                let is_refused = false;
+                if gathered.is_some() {
+                    self.keeping.gathered.borrow_mut().push(number | PARTS);
+                }
+                let since = now;
+                let parts = Parts { readings, sessions, elsewhere, gathered, is_refused, since };
                 self.keeping.parts.borrow_mut().insert(number | PARTS, parts);
                 Some(number | PARTS)
             }
@@ -205,7 +261,105 @@ impl<G: Gate> Shard<G> {
         parts.get(&ticket).map_or(Durability::Stored, |parts| self.state_of(parts))
     }
 
-    fn state_of(&self, parts: &Parts) -> Durability {
+    /// Takes what the message that is being handed out changed here, to be handed over later.
+    pub(crate) fn gather(&self, take: (u64, PacketId)) -> Gathered<G> {
+        self.next_body();
+        let changes = self.keeping.changes.take();
+        let places = self.keeping.twice.take();
+        places.iter().for_each(|(link, order)| link.wait_for(*order, Session::NOT_YET));
+        Gathered { take, changes, places }
+    }
+
+    /// As [`Shard::gather`], for a message of another shard: what is there since these lengths.
+    pub(crate) fn gather_for(&self, receipt: &Arc<Receipt>, (changes, places): (usize, usize)) {
+        let Some(gathers) = &receipt.gathers else { return };
+        let changes = self.keeping.changes.borrow_mut().split_off(changes);
+        let places = self.keeping.twice.borrow_mut().split_off(places);
+        gathers.lock().unwrap_or_else(PoisonError::into_inner).extend(changes);
+        places.iter().for_each(|(link, order)| link.wait_for(*order, Session::NOT_YET));
+        if !places.is_empty() {
+            self.keeping.held.borrow_mut().push((Arc::clone(receipt), places));
+        }
+    }
+
+    /// How much waits to be handed over.
+    pub(crate) fn lengths(&self) -> (usize, usize) {
+        (self.keeping.changes.borrow().len(), self.keeping.twice.borrow().len())
+    }
+
+    /// Hands over what is ready for it, and tells places their ticket; whether there were any.
+    pub(crate) fn hand_over_and_tell(&self) -> bool {
+        self.hand_over_gathered();
+        self.tell_tickets()
+    }
+
+    fn hand_over_gathered(&self) {
+        let mut parts = self.keeping.parts.borrow_mut();
+        self.keeping.gathered.borrow_mut().retain(|number| {
+            parts.get_mut(number).is_some_and(|parts| {
+                self.hand_over(parts);
+                parts.gathered.is_some()
+            })
+        });
+    }
+
+    /// Hands over what was gathered of a message, here and in other shards, once its readings are decided
+    /// and the others have looked at it. Without its readings it was not taken: it may come again.
+    fn hand_over(&self, parts: &mut Parts<G>) {
+        let readings = parts.readings.map(|ticket| self.gate.durability(ticket));
+        let others_are_done = parts.elsewhere.as_ref().is_none_or(|receipt| receipt.is_given());
+        if readings == Some(Durability::Waiting) || !others_are_done {
+            return;
+        }
+        let Some(Gathered { take, mut changes, places }) = parts.gathered.take() else { return };
+        changes.extend(parts.elsewhere.iter().flat_map(|receipt| receipt.gathered()));
+        if readings != Some(Durability::Failed) {
+            let (session, packet) = take;
+            changes.push(SessionChange::Take { session, packet: packet.get() });
+        }
+        let ticket = self.gate.keep(changes).unwrap_or_else(|_| {
+            self.counts.not_kept.add(1);
+            parts.is_refused = true;
+            // Long stored: what waits for it is sent, as far as this hub lives.
+            Ticket(1)
+        });
+        parts.sessions = Some(ticket);
+        self.keeping.told.borrow_mut().push((places, ticket.0));
+        if let Some(receipt) = &parts.elsewhere {
+            receipt.ticket.fetch_max(ticket.0, Ordering::AcqRel);
+            for shard in (0..self.common.mailboxes.len()).filter(|shard| *shard != self.index) {
+                self.post(shard, Letter::Look);
+            }
+        }
+    }
+
+    /// Tells places their ticket, where it is known by now; whether there were any.
+    fn tell_tickets(&self) -> bool {
+        self.keeping.held.borrow_mut().retain_mut(|(receipt, places)| {
+            match receipt.ticket.load(Ordering::Acquire) {
+                0 => true,
+                ticket => {
+                    let places = std::mem::take(places);
+                    self.keeping.told.borrow_mut().push((places, ticket));
+                    false
+                }
+            }
+        });
+        let told = self.keeping.told.take();
+        let is_news = !told.is_empty();
+        for (places, ticket) in told {
+            for (link, order) in places {
+                link.wait_for(order, ticket);
+                self.unsettled(&link);
+            }
+        }
+        is_news
+    }
+
+    fn state_of(&self, parts: &Parts<G>) -> Durability {
+        if parts.is_refused {
+            return Durability::Failed;
+        }
         let states = [
             parts.readings.map(|ticket| self.gate.durability(ticket)),
             parts.sessions.map(|ticket| self.gate.kept(ticket)),
@@ -214,7 +368,7 @@ impl<G: Gate> Shard<G> {
         let has = |state| states.iter().flatten().any(|one| *one == state);
         if has(Durability::Failed) {
             Durability::Failed
-        } else if has(Durability::Waiting) {
+        } else if has(Durability::Waiting) || parts.gathered.is_some() {
             Durability::Waiting
         } else {
             Durability::Stored
@@ -229,6 +383,10 @@ impl<G: Gate> Shard<G> {
             Durability::Waiting => true,
             Durability::Failed => now.since_ms(parts.since) < FAILED_PARTS_MS,
         });
+        drop(parts);
+        if !self.keeping.gathered.borrow().is_empty() {
+            self.look();
+        }
     }
 
     /// Our part of these messages of another shard is handed over.
@@ -236,6 +394,7 @@ impl<G: Gate> Shard<G> {
         let offered = self.offer();
         for receipt in receipts {
             match &offered {
+                _ if receipt.gathers() => {}
                 Ok(Some(ticket)) => {
                     receipt.ticket.fetch_max(ticket.0, Ordering::AcqRel);
                 }
@@ -248,13 +407,14 @@ impl<G: Gate> Shard<G> {
         }
     }
 
-    /// Counts what made room in a session's queue, and has it leave the disk.
-    pub(crate) fn displaced(&self, session: &mut Session) {
+    /// Counts what made room in a session's queue, and has it leave the disk; gives its number.
+    pub(crate) fn displaced(&self, session: &mut Session) -> usize {
         let displaced = session.take_displaced();
         if displaced > 0 {
             self.counts.dropped_oldest.add(displaced as u64);
             self.tell_done(session);
         }
+        displaced
     }
 
     /// Has what a session finished leave the disk.
@@ -288,11 +448,10 @@ impl<G: Gate> Shard<G> {
         });
     }
 
-    /// A message of QoS 2 was taken from the client of a session that is kept.
-    pub(crate) fn taken(&self, session: Option<u64>, packet: PacketId) {
-        if let Some(session) = session {
-            self.change(SessionChange::Take { session, packet: packet.get() });
-        }
+    /// A message of QoS 2 was taken from the client of a session that is kept, and all that it changes is
+    /// here: it is handed over with this.
+    pub(crate) fn taken(&self, (session, packet): (u64, PacketId)) {
+        self.change(SessionChange::Take { session, packet: packet.get() });
     }
 }
 

@@ -22,6 +22,7 @@
 //! ```
 
 mod admission;
+mod census;
 mod clock;
 mod connection;
 mod counters;
@@ -41,6 +42,7 @@ mod router;
 mod sessions;
 mod shard;
 mod shares;
+mod slow;
 mod tls;
 mod voice;
 
@@ -62,12 +64,14 @@ use tokio::{
     task::spawn_local,
 };
 
+pub use census::Census;
 pub use counters::{Counters, Meter};
 pub use error::Error;
 pub use gate::{
     Durability, Gate, Message, Outcome, Published, Refusal, SessionChange, StoredMessage,
     StoredSession, StoredSessions, Ticket, Verdict,
 };
+pub use link::Came;
 pub use listen::{Door, Entrance};
 pub use tls::TlsDoor;
 pub use voice::Voice;
@@ -118,6 +122,8 @@ pub struct Settings {
     pub out_bytes_max: usize,
     /// Milliseconds after which a reader that takes nothing is given up.
     pub stall_ms_max: i64,
+    /// Milliseconds after which a subscriber for whom much waits is slow.
+    pub slow_ms: i64,
 }
 
 impl Default for Settings {
@@ -140,6 +146,7 @@ impl Default for Settings {
             crowded_silence_ms_max: limits::CROWDED_SILENCE_MS_MAX,
             out_bytes_max: limits::OUT_BYTES_MAX,
             stall_ms_max: limits::STALL_MS_MAX,
+            slow_ms: limits::SLOW_MS,
         }
     }
 }
@@ -260,6 +267,18 @@ impl<G: Gate> Wire<G> {
     #[must_use]
     pub fn voice(&self) -> Voice<G> {
         Voice(Arc::clone(&self.common))
+    }
+
+    /// How it is set up.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
+    /// Looks at sessions and retained messages.
+    #[must_use]
+    pub fn census(&self) -> Census<G> {
+        Census::new(Arc::clone(&self.common))
     }
 
     /// Reads the counters from elsewhere; it does not keep the shards running.

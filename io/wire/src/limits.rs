@@ -47,6 +47,28 @@ pub const STALL_MS_MAX: i64 = 30_000;
 /// Milliseconds in which the other side may take the last bytes and close, after the end.
 pub const LINGER_MS_MAX: i64 = 1_000;
 
+/// A subscriber is crowded when more than one part in so many of the room for what waits for it is taken: of
+/// [`OUT_BYTES_MAX`], or of its session's queue.
+pub const CROWDED_PART: usize = 2;
+
+/// Milliseconds after which a crowded subscriber is slow: named, and counted.
+pub const SLOW_MS: i64 = 5_000;
+
+/// Crowded subscribers that a shard keeps in mind; of more it learns when these have caught up or gone.
+pub const CROWDED_MAX: usize = 1_024;
+
+/// Slow subscribers that are named, the longest first.
+pub const SLOW_NAMED_MAX: usize = 100;
+
+/// Sessions in one answer.
+pub const SESSIONS_PAGE_MAX: usize = 200;
+
+/// Sessions that a shard looks at for one answer.
+pub const SESSIONS_SCAN_MAX: usize = 2_048;
+
+/// Milliseconds for which a shard is waited for to answer.
+pub const ANSWER_MS_MAX: u64 = 2_000;
+
 /// Bytes of the buffer that all connections of a shard read into, one after the other.
 pub const READ_BYTES: usize = 64 * 1024;
 

@@ -1,4 +1,4 @@
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc, task::Waker};
+use std::{cell::RefCell, collections::VecDeque, net::IpAddr, rc::Rc, sync::Arc, task::Waker};
 
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_mqtt::{
@@ -10,8 +10,9 @@ use crate::{
     counters::Place,
     directory::SessionKey,
     gate::{Durability, Gate},
-    limits,
+    limits::{self, CROWDED_PART},
     shard::Shard,
+    slow::Crowd,
 };
 
 /// One end of a session inside its shard: a connection, or what is left of it while its client is away.
@@ -53,6 +54,29 @@ pub(crate) struct State<G: Gate> {
     /// Subscriptions whose retained messages are on their way, the first in turn.
     pub(crate) replays: VecDeque<Replay>,
     is_unsettled: bool,
+    /// How the client came, and since when it is here, or away.
+    pub(crate) came: Came,
+    pub(crate) since: Timestamp,
+    pub(crate) tally: Tally,
+    /// That much waits for it.
+    pub(crate) crowd: Option<Box<Crowd>>,
+}
+
+/// How a client came to the hub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Came {
+    /// What MQTT is spoken over, in a word.
+    pub over: Option<&'static str>,
+    /// From where.
+    pub from: Option<IpAddr>,
+}
+
+/// What a connection counts for itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) messages_in: u64,
+    pub(crate) messages_out: u64,
+    pub(crate) dropped: u64,
 }
 
 /// The retained messages of a subscription, as far as they have been handed over.
@@ -120,6 +144,10 @@ impl<G: Gate> Link<G> {
             armed: None,
             replays: VecDeque::new(),
             is_unsettled: false,
+            came: Came::default(),
+            since: Timestamp::from_ms(0),
+            tally: Tally::default(),
+            crowd: None,
         };
         Rc::new(Self { id, state: RefCell::new(state) })
     }
@@ -127,7 +155,7 @@ impl<G: Gate> Link<G> {
     /// Hands over a QoS 0 message, if the client is there and keeps up.
     #[inline]
     pub(crate) fn hand_now(
-        &self,
+        self: &Rc<Self>,
         shard: &Shard<G>,
         message: &mut Encoded<'_>,
         options: &DeliveryOptions,
@@ -138,19 +166,24 @@ impl<G: Gate> Link<G> {
             return;
         }
         if !state.server.takes_plain(options) {
-            return state.hand_own(shard, &message.message, options);
+            return state.hand_own(shard, self, &message.message, options);
         }
         let bytes = message.bytes(state.server.version());
         if !state.server.takes(bytes.len()) {
+            state.tally.dropped += 1;
             return shard.counts.dropped_too_large_or_expired.add(1);
         }
-        if state.out.len() - state.written + bytes.len() > shard.settings().out_bytes_max {
-            return shard.counts.dropped_slow_reader.add(1);
+        let waiting = state.out.len() - state.written + bytes.len();
+        if waiting > shard.settings().out_bytes_max / CROWDED_PART
+            && state.is_full(shard, self, waiting)
+        {
+            return;
         }
         if state.out.capacity() == 0 {
             state.out = shard.spare_buffer();
         }
         state.out.extend_from_slice(bytes);
+        state.tally.messages_out += 1;
         shard.counts.messages_out.add(1);
         state.wake();
     }
@@ -172,7 +205,7 @@ impl<G: Gate> Link<G> {
         let (kept_as, order) = match &mut state.away {
             Some(away) => {
                 let order = away.session.enqueue(message, options, &mqtt.queue, now);
-                shard.displaced(&mut away.session);
+                state.tally.dropped += shard.displaced(&mut away.session) as u64;
                 (away.session.kept_as(), order)
             }
             None => {
@@ -180,15 +213,21 @@ impl<G: Gate> Link<G> {
                     Delivery::Kept(order) => Some(order),
                     Delivery::QueueFull => None,
                 };
-                shard.displaced(state.server.session_mut());
+                let displaced = shard.displaced(state.server.session_mut());
+                state.tally.dropped += displaced as u64;
                 (state.server.session().kept_as(), order)
             }
         };
         let Some(order) = order else {
+            state.tally.dropped += 1;
             shard.counts.dropped_queue_full.add(1);
             return false;
         };
         if state.away.is_none() {
+            state.tally.messages_out += 1;
+            if state.has_long_queue(mqtt) {
+                state.crowd(shard, self);
+            }
             shard.counts.messages_out.add(1);
             state.wake();
         }
@@ -295,19 +334,42 @@ impl<G: Gate> State<G> {
         may
     }
 
+    /// Much waits for the client: whether it is so much that it misses this message.
+    #[cold]
+    fn is_full(&mut self, shard: &Shard<G>, link: &Rc<Link<G>>, waiting: usize) -> bool {
+        self.crowd(shard, link);
+        let is_full = waiting > shard.settings().out_bytes_max;
+        if is_full {
+            self.tally.dropped += 1;
+            shard.counts.dropped_slow_reader.add(1);
+        }
+        is_full
+    }
+
     /// A QoS 0 message that this client gets in its own words.
     #[cold]
-    fn hand_own(&mut self, shard: &Shard<G>, message: &Publish<'_>, options: &DeliveryOptions) {
-        if self.out.len() - self.written > shard.settings().out_bytes_max {
-            return shard.counts.dropped_slow_reader.add(1);
+    fn hand_own(
+        &mut self,
+        shard: &Shard<G>,
+        link: &Rc<Link<G>>,
+        message: &Publish<'_>,
+        options: &DeliveryOptions,
+    ) {
+        let waiting = self.out.len() - self.written;
+        if waiting > shard.settings().out_bytes_max / CROWDED_PART
+            && self.is_full(shard, link, waiting)
+        {
+            return;
         }
         if self.out.capacity() == 0 {
             self.out = shard.spare_buffer();
         }
         if self.server.send_now(message, options, None, &mut self.out) {
+            self.tally.messages_out += 1;
             shard.counts.messages_out.add(1);
             self.wake();
         } else {
+            self.tally.dropped += 1;
             shard.counts.dropped_too_large_or_expired.add(1);
         }
     }
@@ -341,9 +403,12 @@ impl<G: Gate> State<G> {
                     matches!(self.server.deliver(kept, &options, now), Delivery::Kept(_))
                 }
             };
-            match sent {
-                true => shard.counts.messages_out.add(1),
-                false => shard.counts.dropped_too_large_or_expired.add(1),
+            if sent {
+                self.tally.messages_out += 1;
+                shard.counts.messages_out.add(1);
+            } else {
+                self.tally.dropped += 1;
+                shard.counts.dropped_too_large_or_expired.add(1);
             }
         }
         if let Some(last) = page.last {

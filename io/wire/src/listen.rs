@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hedgerow_listen::{Caller, client_address, server::now};
+use hedgerow_listen::{Caller, Visit, client_address, server::now};
 use hedgerow_policy::Peer;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -24,12 +24,16 @@ use crate::{
     counters::{Place, Places},
     gate::Gate,
     limits::HALF_OPEN_PAUSE_MS,
+    link::Came,
     mail::Letter,
     shard::{Common, Shard},
 };
 
 /// How a TCP connection becomes a stream with somebody at its end. [`TlsDoor`](crate::TlsDoor) speaks TLS.
 pub trait Door: Send + Sync + 'static {
+    /// What MQTT is spoken over, in a word for people.
+    const OVER: &'static str = "tls";
+
     /// What MQTT is spoken over.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
@@ -55,8 +59,8 @@ impl<G: Gate> Entrance<G> {
     }
 
     /// Serves a stream with somebody at its end, in one of the shards. Beyond the limits of connections it
-    /// is dropped and counted.
-    pub fn enter<S>(&self, stream: S, caller: Caller, from: IpAddr)
+    /// is dropped and counted. Who comes from no address is within the hub, which bounds how many these are.
+    pub fn enter<S>(&self, stream: S, caller: Caller, came: Came)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -69,10 +73,7 @@ impl<G: Gate> Entrance<G> {
         else {
             return ledger.end("half-open-full");
         };
-        if self.common.take_turn(now()).is_err() {
-            return ledger.end("too-fast");
-        }
-        let visit = match self.common.sources.enter(from, now()) {
+        let visit = match came.from.map(|from| self.visit(from)).transpose() {
             Ok(visit) => visit,
             Err(why) => return ledger.end(why),
         };
@@ -81,9 +82,16 @@ impl<G: Gate> Entrance<G> {
         if let Some(mailbox) = mailboxes.get(turn % mailboxes.len().max(1)) {
             mailbox.post(Letter::Run(Box::new(move |shard| {
                 let places = Places { place, half_open, visit };
-                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places));
+                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places, came));
             })));
         }
+    }
+}
+
+impl<G: Gate> Entrance<G> {
+    fn visit(&self, from: IpAddr) -> Result<Visit, &'static str> {
+        self.common.take_turn(now()).map_err(|_| "too-fast")?;
+        self.common.sources.enter(from, now())
     }
 }
 
@@ -91,6 +99,8 @@ impl<G: Gate> Entrance<G> {
 pub(crate) struct Insecure(pub(crate) Peer);
 
 impl Door for Insecure {
+    const OVER: &'static str = "plain";
+
     type Stream = TcpStream;
 
     async fn open(
@@ -207,13 +217,13 @@ fn take_in<G: Gate, D: Door>(
             let from = client_address(&mut tcp, from, &shard.settings().proxies).await?;
             let visit = shard.common.sources.enter(from, shard.clock.even())?;
             let (stream, caller) = door.open(tcp, from).await?;
-            Ok((stream, caller, visit))
+            Ok((stream, caller, visit, Came { over: Some(D::OVER), from: Some(from) }))
         };
         match timeout(patience, entering).await {
             // A task of its own: an open connection does not carry the room of its handshake.
-            Ok(Ok((stream, caller, visit))) => {
-                let places = Places { place, half_open, visit };
-                spawn_local(Connection::new(stream, caller, shard, places));
+            Ok(Ok((stream, caller, visit, came))) => {
+                let places = Places { place, half_open, visit: Some(visit) };
+                spawn_local(Connection::new(stream, caller, shard, places, came));
             }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),

@@ -9,6 +9,7 @@ use std::{
 
 use hedgerow_base::Timestamp;
 use hedgerow_mqtt::{Kept, Publish, QoS, topic};
+use hedgerow_plane::{Level, MaySee};
 
 use crate::limits::RETAINED_SCAN_MAX;
 
@@ -95,10 +96,22 @@ impl Retained {
         max: usize,
         now: Timestamp,
     ) -> Page {
+        self.seen(filter, after, max, (now, &|_| true))
+    }
+
+    /// As [`Retained::page`], of topics that `may_see` lets through.
+    pub(crate) fn seen(
+        &self,
+        filter: &str,
+        after: Option<&str>,
+        max: usize,
+        (now, may_see): (Timestamp, &MaySee<'_>),
+    ) -> Page {
         let mut page = Page { messages: Vec::new(), last: None };
         let topics = self.read();
+        let is_there = |kept: &(Kept, QoS)| !kept.0.is_expired(now) && may_see(kept.0.topic());
         let Some(wildcard) = filter.find(['+', '#']) else {
-            let found = topics.get(filter).filter(|(kept, _)| !kept.is_expired(now));
+            let found = topics.get(filter).filter(|kept| after.is_none() && is_there(kept));
             page.messages.extend(found.cloned());
             return page;
         };
@@ -113,7 +126,7 @@ impl Retained {
             if !name.starts_with(literal) {
                 return page;
             }
-            if topic::matches(filter, name) && !kept.0.is_expired(now) {
+            if topic::matches(filter, name) && is_there(kept) {
                 page.messages.push(kept.clone());
             }
             if page.messages.len() >= max || looked_at >= RETAINED_SCAN_MAX {
@@ -122,6 +135,65 @@ impl Retained {
             }
         }
         page
+    }
+
+    /// At most `max` names at the level below `prefix`, which is empty or ends with a slash, after the topic
+    /// `after`: of topics that `may_see` lets through.
+    pub(crate) fn level(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        max: usize,
+        (now, may_see): (Timestamp, &MaySee<'_>),
+    ) -> Level {
+        let mut level = Level::default();
+        let topics = self.read();
+        let mut from = match after {
+            Some(after) => Bound::Excluded(after.to_owned()),
+            None => Bound::Included(prefix.to_owned()),
+        };
+        for _ in 0..RETAINED_SCAN_MAX {
+            let Some((topic, kept)) =
+                topics.range::<str, _>((as_str(&from), Bound::Unbounded)).next()
+            else {
+                return Level { next: None, ..level };
+            };
+            let Some(below) = topic.strip_prefix(prefix) else {
+                return Level { next: None, ..level };
+            };
+            let is_there = !kept.0.is_expired(now) && may_see(topic);
+            let (name, is_end) =
+                below.split_once('/').map_or((below, true), |(name, _)| (name, false));
+            if !is_there {
+                from = Bound::Excluded((**topic).to_owned());
+                level.next = Some(topic.clone());
+                continue;
+            }
+            if level.branches.len() >= max && !level.branches.contains_key(name) {
+                return level;
+            }
+            let branch = level.branches.entry(name.into()).or_default();
+            branch.has_message |= is_end;
+            branch.has_more |= !is_end;
+            if is_end {
+                from = Bound::Excluded((**topic).to_owned());
+                level.next = Some(topic.clone());
+            } else {
+                // Everything below that name is passed over: `0` comes after `/`.
+                let beyond = format!("{prefix}{name}0");
+                level.next = Some(format!("{prefix}{name}/\u{10ffff}").into());
+                from = Bound::Included(beyond);
+            }
+        }
+        level
+    }
+}
+
+fn as_str(bound: &Bound<String>) -> Bound<&str> {
+    match bound {
+        Bound::Included(text) => Bound::Included(text),
+        Bound::Excluded(text) => Bound::Excluded(text),
+        Bound::Unbounded => Bound::Unbounded,
     }
 }
 
@@ -184,6 +256,67 @@ mod tests {
         keep(&retained, "t", b"").unwrap();
         keep(&retained, "never there", b"").unwrap();
         assert_eq!(retained.size(), (0, 0));
+    }
+
+    fn level(
+        retained: &Retained,
+        prefix: &str,
+        max: usize,
+        may_see: &MaySee<'_>,
+    ) -> (Vec<(String, bool, bool)>, usize) {
+        let (mut all, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let found = retained.level(prefix, after.as_deref(), max, (NOW, may_see));
+            for (name, branch) in found.branches {
+                all.push((name.into_string(), branch.has_message, branch.has_more));
+            }
+            pages += 1;
+            let Some(next) = found.next else { return (all, pages) };
+            after = Some(next);
+        }
+    }
+
+    #[test]
+    fn a_level_of_topics_has_each_name_once_and_says_what_is_below() {
+        let retained = retained();
+        for topic in ["a", "a b/c", "a/b", "a/b/c", "a/d", "b//x", "b/\u{10ffff}z", "c"] {
+            keep(&retained, topic, b"1").unwrap();
+        }
+        let found = |prefix: &str| level(&retained, prefix, 99, &|_| true).0;
+        let name = |name: &str, message, more| (name.to_owned(), message, more);
+        assert_eq!(
+            found(""),
+            [
+                name("a", true, true),
+                name("a b", false, true),
+                name("b", false, true),
+                name("c", true, false)
+            ]
+        );
+        assert_eq!(found("a/"), [name("b", true, true), name("d", true, false)]);
+        assert_eq!(found("b/"), [name("", false, true), name("\u{10ffff}z", true, false)]);
+        assert_eq!(found("b//"), [name("x", true, false)]);
+        assert_eq!(found("none/"), []);
+        let (paged, pages) = level(&retained, "", 2, &|_| true);
+        assert_eq!((paged.len(), pages), (4, 2), "two at a time");
+    }
+
+    #[test]
+    fn what_may_not_be_seen_is_in_no_page_and_on_no_level() {
+        let retained = retained();
+        for number in 0..=RETAINED_SCAN_MAX {
+            keep(&retained, &format!("mine/{number:05}"), b"1").unwrap();
+        }
+        keep(&retained, "yours/1", b"1").unwrap();
+        let yours = |topic: &str| topic.starts_with("yours/");
+        let page = retained.seen("#", None, 9, (NOW, &yours));
+        assert!(page.messages.is_empty() && page.last.is_some(), "it goes on after a while");
+        let rest = retained.seen("#", page.last.as_deref(), 9, (NOW, &yours));
+        assert_eq!(rest.messages.len(), 1);
+        let (names, pages) = level(&retained, "", 9, &yours);
+        assert_eq!(names, [("yours".to_owned(), false, true)]);
+        assert_eq!(pages, 2);
+        assert!(retained.seen("mine/00001", None, 9, (NOW, &yours)).messages.is_empty());
     }
 
     #[test]

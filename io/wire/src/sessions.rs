@@ -34,9 +34,9 @@ impl<G: Gate> Shard<G> {
                 self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
                 self.post(before.shard, Letter::Yield { key, claim: before.number, to: claim });
             }
-            Some(before) if self.has_waiting(before.number) => {
+            Some(before) if self.has_waiting(before.number) || self.is_untold(&key) => {
                 self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
-                self.yield_session(&key, before.number, claim);
+                self.yield_in_time(key, before.number, claim);
             }
             Some(_) | None => {
                 let session = self.take_over(&key, now).map(|(session, _)| session);
@@ -112,6 +112,37 @@ impl<G: Gate> Shard<G> {
         }
     }
 
+    /// Whether a message in the session waits for a ticket that is not known yet.
+    fn is_untold(&self, key: &SessionKey) -> bool {
+        let sessions = self.sessions.borrow();
+        sessions.get(key).is_some_and(|link| {
+            let state = link.state.borrow();
+            let session = state.away.as_ref().map(|away| &away.session);
+            session.unwrap_or_else(|| state.server.session()).is_untold()
+        })
+    }
+
+    /// Another claim has come after the one that is here: it gets the session, once all tickets in it are
+    /// known, because they are told to this shard.
+    pub(crate) fn yield_in_time(&self, key: Arc<SessionKey>, claim: u64, to: Claim) {
+        if self.is_untold(&key) || !self.postponed.borrow().is_empty() {
+            return self.postponed.borrow_mut().push((key, claim, to));
+        }
+        self.yield_session(&key, claim, to);
+    }
+
+    /// Yields what may be yielded now, in the order in which it was asked for.
+    pub(crate) fn yield_postponed(&self) {
+        loop {
+            let first = self.postponed.borrow().first().cloned();
+            let Some((key, claim, to)) = first.filter(|(key, ..)| !self.is_untold(key)) else {
+                return;
+            };
+            self.postponed.borrow_mut().remove(0);
+            self.yield_session(&key, claim, to);
+        }
+    }
+
     /// Another claim has come after the one that is here.
     pub(crate) fn yield_session(&self, key: &Arc<SessionKey>, claim: u64, to: Claim) {
         let waiting = self.waiting.borrow_mut().remove(&claim);
@@ -173,6 +204,7 @@ impl<G: Gate> Shard<G> {
         state.server.accept(session, assigned, &mut state.out);
         self.keep_session(&mut state.server, &key);
         state.half_open = None;
+        state.since = self.clock.wall(now);
         self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
         self.add_subscriptions(link, state.server.session());
         self.sessions.borrow_mut().insert(key, Rc::clone(link));
@@ -379,7 +411,10 @@ impl<G: Gate> Shard<G> {
             self.change(SessionChange::Away { session, until });
             self.offer_silently();
         }
-        link.state.borrow_mut().away = Some(Box::new(Away { session, expires, will }));
+        let mut state = link.state.borrow_mut();
+        state.since = self.clock.wall(now);
+        state.away = Some(Box::new(Away { session, expires, will }));
+        drop(state);
         self.away.set(self.away.get() + 1);
         self.arm(link);
         at_once.into_iter().for_each(|will| self.say_will(link, &will, now));
@@ -424,7 +459,7 @@ impl<G: Gate> Shard<G> {
         if published.route {
             self.retain(&message, now);
             let route = self.route(topic, &mut Weak::new());
-            self.hand_out(&route, Some(link.id), &message, None, now);
+            self.hand_out(&route, Some(link.id), &message, None, false, now);
             self.offer_silently();
             self.post_outgoing();
         }

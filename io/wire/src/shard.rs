@@ -1,7 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     future::poll_fn,
     rc::{Rc, Weak},
     sync::{
@@ -67,7 +67,11 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) counts: Arc<ShardCounts>,
     pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
-    pub(crate) sessions: RefCell<HashMap<Arc<SessionKey>, Rc<Link<G>>>>,
+    /// By name, so that pages of them can be looked at.
+    /// Sessions that are to be yielded when the tickets of their messages are known: by which claim they are
+    /// here, and to whom.
+    pub(crate) postponed: RefCell<Vec<(Arc<SessionKey>, u64, Claim)>>,
+    pub(crate) sessions: RefCell<BTreeMap<Arc<SessionKey>, Rc<Link<G>>>>,
     /// Connections whose session is on its way from another shard, by the number of their claim.
     pub(crate) waiting: RefCell<HashMap<u64, Rc<Link<G>>>>,
     /// Sessions to be sent on as soon as they arrive for a claim, and where to.
@@ -83,6 +87,8 @@ pub(crate) struct Shard<G: Gate> {
     has_outgoing: Cell<bool>,
     alarms: RefCell<BinaryHeap<Reverse<Alarm<G>>>>,
     unsettled: RefCell<Vec<Rc<Link<G>>>>,
+    /// Subscribers for whom much waits.
+    pub(crate) crowded: RefCell<Vec<Rc<Link<G>>>>,
     settler: RefCell<Option<Waker>>,
     judged_revision: Cell<u64>,
     last_link: Cell<u64>,
@@ -125,6 +131,7 @@ impl<G: Gate> Shard<G> {
             counts,
             mqtt,
             clock: Clock::new(),
+            postponed: RefCell::default(),
             sessions: RefCell::default(),
             waiting: RefCell::default(),
             forwards: RefCell::default(),
@@ -138,6 +145,7 @@ impl<G: Gate> Shard<G> {
             has_outgoing: Cell::new(false),
             alarms: RefCell::default(),
             unsettled: RefCell::default(),
+            crowded: RefCell::default(),
             settler: RefCell::default(),
             judged_revision,
             last_link: Cell::new(0),
@@ -190,7 +198,7 @@ impl<G: Gate> Shard<G> {
             Letter::Restore { key, claim, session, until, seconds } => {
                 self.restore(key, claim, session, until, seconds);
             }
-            Letter::Yield { key, claim, to } => self.yield_session(&key, claim, to),
+            Letter::Yield { key, claim, to } => self.yield_in_time(key, claim, to),
             Letter::Session { key, claim, session } => self.session_arrived(&key, claim, session),
             Letter::Run(act) => act(self),
             Letter::Stop => {
@@ -214,11 +222,15 @@ impl<G: Gate> Shard<G> {
         for Forward { message, qos, retain, only, receipt } in messages {
             let publish = Publish { qos, retain, ..message.message() };
             self.next_body();
+            let lengths = self.lengths();
             if let Some(member) = only {
                 self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
             } else {
                 let route = self.route(publish.topic, &mut Weak::new());
                 self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
+            }
+            if let Some(receipt) = receipt.as_ref().filter(|receipt| receipt.gathers()) {
+                self.gather_for(receipt, lengths);
             }
             receipts.extend(receipt);
         }
@@ -241,6 +253,9 @@ impl<G: Gate> Shard<G> {
         };
         due.iter().for_each(|(link, at)| self.ring(link, *at, now));
         self.sweep_parts(now);
+        self.yield_postponed();
+        self.look_for_slow_ones(now);
+        self.counts.away.set(self.away.get());
         let revision = self.gate.revision();
         if self.judged_revision.replace(revision) != revision {
             let links: Vec<_> = self.sessions.borrow().values().cloned().collect();
@@ -303,7 +318,8 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Hands a message to everybody on its route but, where they ask for it, its sender. Gives a receipt
-    /// when the answer to it has to wait for other shards.
+    /// when the answer to it has to wait for other shards; with `gathers` they leave it to us to hand their
+    /// changes over.
     #[inline]
     pub(crate) fn hand_out(
         &self,
@@ -311,6 +327,7 @@ impl<G: Gate> Shard<G> {
         from: Option<u64>,
         message: &Publish<'_>,
         raw: Option<(Version, &[u8])>,
+        gathers: bool,
         now: Timestamp,
     ) -> Option<Arc<Receipt>> {
         let mut kept = self.hand_to_targets(route, from, message, raw, now, None);
@@ -319,7 +336,8 @@ impl<G: Gate> Shard<G> {
             let kept = kept.get_or_insert_with(|| Kept::new(message, now));
             let (qos, retain) = (message.qos, message.retain);
             if qos != QoS::AtMostOnce && self.gate.keeps_sessions() {
-                receipt = Some(Receipt::new(self.index, route.remote.count_ones() as usize));
+                let others = route.remote.count_ones() as usize;
+                receipt = Some(Receipt::new(self.index, others, gathers));
             }
             self.has_outgoing.set(true);
             for (shard, outbox) in self.outboxes.borrow_mut().iter_mut().enumerate() {
@@ -330,7 +348,7 @@ impl<G: Gate> Shard<G> {
             }
         }
         if !route.shares.is_empty() {
-            receipt = self.share_out(route, message, kept, receipt, now);
+            receipt = self.share_out(route, message, kept, (receipt, gathers), now);
         }
         receipt
     }
@@ -342,7 +360,7 @@ impl<G: Gate> Shard<G> {
         route: &Route<G>,
         message: &Publish<'_>,
         mut kept: Option<Kept>,
-        mut receipt: Option<Arc<Receipt>>,
+        (mut receipt, gathers): (Option<Arc<Receipt>>, bool),
         now: Timestamp,
     ) -> Option<Arc<Receipt>> {
         let needs_receipt = message.qos != QoS::AtMostOnce && self.gate.keeps_sessions();
@@ -358,7 +376,7 @@ impl<G: Gate> Shard<G> {
                 if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
                     let receipt = needs_receipt.then(|| match &receipt {
                         Some(receipt) => receipt.one_more(),
-                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1))),
+                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1, gathers))),
                     });
                     let (message, qos, retain) = (kept.clone(), message.qos, message.retain);
                     outbox.push(Forward { message, qos, retain, only: Some(*member), receipt });
@@ -473,7 +491,7 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Looks at what waits for the disk.
-    fn look(&self) {
+    pub(crate) fn look(&self) {
         if let Some(settler) = &*self.settler.borrow() {
             settler.wake_by_ref();
         }
@@ -481,12 +499,16 @@ impl<G: Gate> Shard<G> {
 
     fn settle(&self, context: &Context<'_>) -> Poll<()> {
         *self.settler.borrow_mut() = Some(context.waker().clone());
+        let is_news = self.hand_over_and_tell();
         let mut waiting = std::mem::take(&mut *self.unsettled.borrow_mut());
         if !waiting.is_empty() {
             // First the bell, then the look: a commit between the two rings it.
             self.gate.wake_on_next(context.waker());
             waiting.retain(|link| link.settle(self));
             self.unsettled.borrow_mut().append(&mut waiting);
+        }
+        if is_news {
+            self.yield_postponed();
         }
         Poll::Pending
     }

@@ -319,6 +319,13 @@ impl Session {
         self.bytes
     }
 
+    /// Messages that were sent in this connection and are not done.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        let sent = self.queue.iter().take(self.next);
+        sent.filter(|entry| !matches!(entry.step, Step::Done)).count()
+    }
+
     /// The number by which the driver keeps it on disk.
     #[must_use]
     pub const fn kept_as(&self) -> Option<u64> {
@@ -397,6 +404,16 @@ impl Session {
         self.advance();
         Some(())
     }
+
+    /// Whether a message waits for a ticket that is not known yet: [`Session::NOT_YET`].
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        // They come last, and few of them.
+        self.queue.iter().rev().any(|entry| entry.ticket == Self::NOT_YET)
+    }
+
+    /// The ticket of a message whose ticket is told later.
+    pub const NOT_YET: u64 = u64::MAX;
 
     /// The message with this order number is not sent at QoS 2 before this ticket is stored.
     pub fn wait_for(&mut self, order: u64, ticket: u64) {

@@ -6,6 +6,7 @@
 
 mod actions;
 mod audit;
+mod broker;
 mod carry;
 mod change;
 mod claim;

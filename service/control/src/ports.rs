@@ -8,6 +8,7 @@ use hedgerow_identity::{
     revocation::{CrlPlan, Revoked},
 };
 use hedgerow_model::Value;
+use hedgerow_plane::SessionName;
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use hedgerow_telemetry::{Bucket, Range};
@@ -237,7 +238,7 @@ pub trait Passwords: Send + Sync {
     fn verify(&self, password: String, phc: Option<String>) -> Pending<'_, bool>;
 }
 
-/// Speaks to connected devices.
+/// Speaks to connected devices, and ends sessions.
 pub trait Voice: Send + Sync {
     /// Whether a device may be asked for an action now.
     ///
@@ -263,6 +264,12 @@ pub trait Voice: Send + Sync {
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure>;
+
+    /// Whether there is such a session, of whomever.
+    fn has_session(&self, name: SessionName) -> Pending<'_, bool>;
+
+    /// Ends it, if it is still there.
+    fn end_session(&self, name: SessionName) -> Pending<'_, ()>;
 }
 
 /// Whom to tell once something is committed.

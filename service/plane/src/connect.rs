@@ -7,10 +7,14 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
-use hedgerow_policy::{CertificateId, DirectDevice, PasswordId, Peer, Standing, WeakDevice};
+use hedgerow_policy::{
+    CertificateId, DirectDevice, PasswordId, Peer, PersonId, Standing, WeakDevice,
+};
 use hedgerow_telemetry::DeviceKey;
 
-use crate::{Plane, Refusal, denials::Known, directory::Entry, tokens::Program};
+use crate::{
+    Plane, Refusal, denials::Known, directory::Entry, onlooker::Onlooker, tokens::Program,
+};
 
 /// Whose session it is. Sessions are keyed by this and the client id, so that nobody can take another
 /// identity's session.
@@ -20,6 +24,8 @@ pub enum Identity {
     Device(TenantId, DeviceId),
     /// A program of a tenant, by its token.
     Token(TenantId, i64),
+    /// A person of a tenant who looks on.
+    Person(TenantId, PersonId),
     /// A load generator on the insecure loopback listener.
     LoopbackTester,
 }
@@ -32,6 +38,7 @@ pub struct Admitted(pub(crate) Who);
 pub(crate) enum Who {
     Device { entry: Arc<Entry>, proof: Proof },
     Application(Arc<Program>),
+    Onlooker(Onlooker),
     LoopbackTester,
 }
 
@@ -76,6 +83,7 @@ impl Admitted {
                 Identity::Device(entry.admission.tenant, entry.admission.device)
             }
             Who::Application(program) => Identity::Token(program.token.tenant, program.token.token),
+            Who::Onlooker(onlooker) => Identity::Person(onlooker.tenant, onlooker.person),
             Who::LoopbackTester => Identity::LoopbackTester,
         }
     }
@@ -86,7 +94,7 @@ impl Admitted {
         match &self.0 {
             Who::Device { proof, .. } => proof.expires(),
             Who::Application(program) => program.token.expires,
-            Who::LoopbackTester => None,
+            Who::Onlooker(_) | Who::LoopbackTester => None,
         }
     }
 
@@ -95,7 +103,7 @@ impl Admitted {
     pub fn device(&self) -> Option<DeviceKey> {
         match &self.0 {
             Who::Device { entry, .. } => Some(entry.admission.key()),
-            Who::Application(_) | Who::LoopbackTester => None,
+            Who::Application(_) | Who::Onlooker(_) | Who::LoopbackTester => None,
         }
     }
 }
@@ -116,11 +124,6 @@ const WRONG_PASSWORD: Refusal = Refusal::new(
     "the device's password was changed or taken away; ask its owner",
 );
 const CUT: Refusal = Refusal::new(Fault::Denied, "cut", "the device was cut off; ask its owner");
-const NO_PERSON: Refusal = Refusal::new(
-    Fault::Denied,
-    "person",
-    "people sign in to the pages of the hub; use a token for a program",
-);
 
 impl Plane {
     /// Judges a proven peer at CONNECT.
@@ -139,10 +142,13 @@ impl Plane {
             })?;
             return Ok(Admitted(Who::Application(program)));
         }
+        if let (Some(tenant), Some((person, role))) = (peer.tenant(), peer.person()) {
+            return Ok(Admitted(Who::Onlooker(Onlooker { tenant, person, role })));
+        }
         let (tenant, device, admitted) = match (peer.device(), peer.weak_device()) {
             (Some(shown), _) => (shown.tenant, shown.device, self.admit_device(shown, now)),
             (None, Some(shown)) => (shown.tenant, shown.device, self.admit_weak(shown)),
-            (None, None) => return Err(NO_PERSON),
+            (None, None) => return Err(UNKNOWN),
         };
         admitted.inspect_err(|refusal| {
             let entry = self.directory().find(tenant, device);
@@ -186,7 +192,8 @@ impl Plane {
         let (entry, proof) = match &mut session.0 {
             Who::Device { entry, proof } => (entry, *proof),
             Who::Application(program) => return self.rejudge_application(program, now),
-            Who::LoopbackTester => return Verdict::Unchanged,
+            // Whoever let a person look on asks again whether they may, and ends it.
+            Who::Onlooker(_) | Who::LoopbackTester => return Verdict::Unchanged,
         };
         if proof.is_over(now) {
             return Verdict::Ended(NOT_VALID);

@@ -8,13 +8,16 @@
 //! What it is not: it reads no clock, no socket and no disk, and asks no policy engine for a message.
 
 mod application;
+mod broker;
 mod commits;
 mod connect;
 mod denials;
 mod directory;
 mod error;
+mod flow;
 mod foreign;
 pub mod limits;
+mod onlooker;
 mod ports;
 mod publish;
 mod pulse;
@@ -25,10 +28,15 @@ mod watch;
 
 use std::{fmt, sync::Arc};
 
+pub use broker::{
+    Answer, AskedSessions, Branch, Broker, Level, MaySee, RetainedMessage, RetainedPage,
+    SessionDetail, SessionName, SessionPage, SessionView, Slow, Subscribed, Which, WillView,
+};
 pub use commits::{Commits, Durability, Ticket};
 pub use connect::{Admitted, Identity, Verdict};
 pub use directory::{DeviceAdmission, Directory, Presence, ValidCertificate};
 pub use error::Refusal;
+pub use flow::{Flow, Flows};
 pub use ports::{Bus, FirstDenial, LiveValue, NoNotices, Notices, Readings};
 pub use publish::{Message, Outcome, Published};
 pub use pulse::{Minute, Pulse, Totals};

@@ -18,3 +18,6 @@ pub const WATCH_QUEUE_MAX: usize = 1024;
 
 /// Watchers at one time.
 pub const WATCHERS_MAX: usize = 1024;
+
+/// Moments at which the broker's counters are remembered, to know how much goes through a second.
+pub const FLOW_SAMPLES_MAX: usize = 3;

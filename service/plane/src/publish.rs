@@ -20,7 +20,7 @@ use hedgerow_telemetry::{Batch, Intake, name_at};
 
 use crate::{
     Admitted, Identity, LiveValue, Plane, Refusal, Ticket, commits::lock, connect::Who,
-    denials::Known, directory::Entry,
+    denials::Known, directory::Entry, onlooker::Onlooker,
 };
 
 /// A message as it came from the wire.
@@ -81,6 +81,7 @@ impl Plane {
             Who::Application(program) => self
                 .publish_application(&program.token, message.topic, now)
                 .map(|outcome| Published { route: true, outcome }),
+            Who::Onlooker(_) => Err(Onlooker::SILENT),
             Who::LoopbackTester if !self.is_for_testers(message.topic) => Err(OUTSIDE),
             Who::LoopbackTester if message.topic.starts_with("$SYS/") => Err(SYSTEM),
             Who::LoopbackTester => Ok(Published { route: true, outcome: Outcome::Done }),
@@ -187,7 +188,7 @@ impl Plane {
         let known = match &session.0 {
             Who::Device { entry, .. } => Known::Device(entry),
             Who::Application(program) => Known::Program(program),
-            Who::LoopbackTester => Known::Nobody,
+            Who::Onlooker(_) | Who::LoopbackTester => Known::Nobody,
         };
         self.denials.note(session.identity(), known, word, topic);
     }

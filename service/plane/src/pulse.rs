@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Mutex};
 
 use hedgerow_base::Timestamp;
 
-use crate::{commits::lock, limits::PULSE_MINUTES_MAX};
+use crate::{Flow, commits::lock, limits::PULSE_MINUTES_MAX};
 
 /// How long a minute may have lasted to count as one.
 const MINUTE_MS: std::ops::RangeInclusive<i64> = 50_000..=70_000;
@@ -18,6 +18,8 @@ pub struct Totals {
     pub readings: u64,
     /// Messages and readings refused since the hub started.
     pub refusals: u64,
+    /// What went through the broker since then.
+    pub flow: Flow,
 }
 
 /// One minute.
@@ -31,6 +33,8 @@ pub struct Minute {
     pub readings: u64,
     /// Messages and readings refused in it.
     pub refusals: u64,
+    /// What went through the broker in it.
+    pub flow: Flow,
 }
 
 /// The last minutes.
@@ -61,6 +65,7 @@ impl Pulse {
             connected: totals.connected,
             readings: totals.readings.saturating_sub(before.readings),
             refusals: totals.refusals.saturating_sub(before.refusals),
+            flow: totals.flow.less(before.flow),
         });
     }
 
@@ -80,7 +85,8 @@ mod tests {
     }
 
     fn totals(readings: u64) -> Totals {
-        Totals { connected: 3, readings, refusals: readings / 10 }
+        let flow = Flow { messages_in: readings * 2, ..Flow::default() };
+        Totals { connected: 3, readings, refusals: readings / 10, flow }
     }
 
     #[test]
@@ -89,7 +95,8 @@ mod tests {
         pulse.beat(at(0), totals(1000));
         assert!(pulse.minutes().is_empty(), "no minute is over yet");
         pulse.beat(at(60_000), totals(1500));
-        let minute = Minute { ended: at(60_000), connected: 3, readings: 500, refusals: 50 };
+        let flow = Flow { messages_in: 1000, ..Flow::default() };
+        let minute = Minute { ended: at(60_000), connected: 3, readings: 500, refusals: 50, flow };
         assert_eq!(pulse.minutes(), [minute]);
     }
 

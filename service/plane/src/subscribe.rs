@@ -44,6 +44,8 @@ impl Plane {
                 self.or_carried(entry, filter, own, grant).map_err(Refusal::from)
             }
             Who::Application(program) => Self::subscribe_application(&program.token, filter),
+            // What is handed out is judged message by message.
+            Who::Onlooker(_) => Ok(()),
             Who::LoopbackTester if may_test(filter) => Ok(()),
             Who::LoopbackTester => Err(OUTSIDE),
         };
@@ -93,7 +95,7 @@ impl Plane {
     pub fn judges_deliveries(&self, session: &Admitted) -> bool {
         match &session.0 {
             Who::Device { entry, .. } => entry.compiled(self.readings()).grants.is_wide(),
-            Who::Application(_) | Who::LoopbackTester => true,
+            Who::Application(_) | Who::Onlooker(_) | Who::LoopbackTester => true,
         }
     }
 
@@ -128,6 +130,7 @@ impl Plane {
                 self.or_carried(entry, topic, own, grant).is_ok()
             }
             Who::Application(program) => self.may_application_receive(&program.token, topic),
+            Who::Onlooker(onlooker) => self.may_look_on(onlooker, topic),
             Who::LoopbackTester => self.is_for_testers(topic),
         }
     }

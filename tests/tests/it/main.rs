@@ -9,6 +9,7 @@
 
 mod applications;
 mod audit;
+mod broker;
 mod burst;
 mod disk;
 mod doctor;

@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 52] = [
+const OPERATIONS: [(&str, &str, bool); 58] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
@@ -37,6 +37,12 @@ const OPERATIONS: [(&str, &str, bool); 52] = [
     ("GET", "/api/v1/devices/{id}/readings", true),
     ("GET", "/api/v1/devices/{id}/buckets", true),
     ("GET", "/api/v1/devices/{id}/live", true),
+    ("GET", "/api/v1/broker", true),
+    ("GET", "/api/v1/broker/sessions", true),
+    ("GET", "/api/v1/broker/sessions/{name}", true),
+    ("DELETE", "/api/v1/broker/sessions/{name}", false),
+    ("GET", "/api/v1/broker/retained", true),
+    ("GET", "/api/v1/broker/messages", true),
     ("GET", "/api/v1/profiles", true),
     ("GET", "/api/v1/profiles/{name}", true),
     ("GET", "/api/v1/profiles/{name}/document", true),
@@ -120,6 +126,7 @@ fn nothing_works_without_a_sign_in_and_little_with_a_reading_token() {
             false => path.replace("{id}", "0"),
         };
         let place = place.replace("{name}", "linux-host");
+        let place = if path.ends_with("/messages") { place + "?seconds=1" } else { place };
         let place = if path.ends_with("/buckets") { place + "?property=load1" } else { place };
         let is_open = OPEN.iter().any(|(m, p, _)| (*m, *p) == (method, path));
         for token in [None, Some("wrong")] {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authority;
+mod broker;
 mod device;
 pub(crate) mod hub;
 mod profile;
@@ -72,6 +73,11 @@ pub(crate) enum Ask {
     ///
     /// Example: hedgerow watch --device ID
     Watch(telemetry::Watch),
+    /// The MQTT broker: sessions, messages as they come by
+    ///
+    /// Example: hedgerow broker watch 'things/+/properties/#'
+    #[command(subcommand)]
+    Broker(broker::Broker),
     /// Who did what
     ///
     /// Example: hedgerow audit verify
@@ -110,6 +116,7 @@ pub(crate) fn run(data: Option<PathBuf>, remote: &Remote, ask: Ask) -> Done {
         Ask::Profile(profile) => profile::run(&hub, json, profile),
         Ask::Telemetry(telemetry) => telemetry::run(&hub, json, telemetry),
         Ask::Watch(watch) => telemetry::watch(&hub, json, &watch),
+        Ask::Broker(broker) => broker::run(&hub, json, broker),
         Ask::Audit(audit) => audit::run(&hub, json, audit),
         Ask::Ca(ca) => authority::run(&hub, json, &ca),
         Ask::User(user) => user::run(&hub, json, user),

@@ -9,9 +9,11 @@ use super::{
 pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
     let mut status = hub.get("/status", &[])?;
     let limits = hub.get("/limits", &[])?;
+    let broker = hub.get("/broker", &[])?;
     if json {
         if let Some(status) = status.as_object_mut() {
             status.insert("limits".into(), limits);
+            status.insert("broker".into(), broker);
         }
         show::json(&status);
         return Ok(());
@@ -22,8 +24,6 @@ pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
         ("connected", "connected"),
         ("below full standing", "below_full"),
         ("claim codes waiting", "claims_open"),
-        ("MQTT connections", "mqtt_connections"),
-        ("  at most", "mqtt_connections_limit"),
         ("messages received", "messages_received"),
         ("  refused", "messages_refused"),
         ("readings stored", "readings_stored"),
@@ -41,6 +41,7 @@ pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
         let bytes = status.get(name).and_then(Value::as_u64);
         out!("  {label:20} {}", bytes.map_or_else(|| "-".into(), size));
     }
+    show_broker(&broker);
     let refusals = status.get("refusals").and_then(Value::as_object);
     for (kind, count) in refusals.into_iter().flatten() {
         out!("  refused: {kind:11} {count}");
@@ -50,6 +51,33 @@ pub(crate) fn run(hub: &Hub, json: bool, all_limits: bool) -> Done {
         out!("\nWARNING: {warning}");
     }
     Ok(())
+}
+
+/// The broker's numbers, each beside its limit.
+fn show_broker(broker: &Value) {
+    let number = |name: &str| broker.pointer(name).and_then(Value::as_u64).unwrap_or(0);
+    for (label, now, most) in [
+        ("MQTT connections", "/doorstep/connections", "/limits/connections"),
+        ("  not accepted yet", "/doorstep/half_open", "/limits/half_open"),
+        ("sessions away", "/sessions_away", "/limits/sessions_away"),
+        ("retained topics", "/retained", "/limits/retained"),
+    ] {
+        out!("  {label:20} {} of {}", number(now), number(most));
+    }
+    let (bytes, most) = (number("/retained_bytes"), number("/limits/retained_bytes"));
+    out!("  {:20} {} of {}", "retained", size(bytes), size(most));
+    let (waiting, most) = (number("/messages_waiting"), number("/limits/queued"));
+    out!("  {:20} {waiting}; {most} a session at most", "messages waiting");
+    let slow = broker.get("slow").and_then(Value::as_array).map_or(0, Vec::len);
+    out!("  {:20} {slow} now; found {} times", "slow subscribers", number("/slow_found"));
+    if let Some(flow) = broker.get("a_second").filter(|flow| !flow.is_null()) {
+        let (come, go) = (show::text(flow, "messages_in"), show::text(flow, "messages_out"));
+        out!("  {:20} {come} in, {go} out", "messages a second");
+    }
+    let dropped = broker.get("dropped").and_then(Value::as_object);
+    for (kind, count) in dropped.into_iter().flatten().filter(|(_, count)| **count != 0) {
+        out!("  missed: {kind:12} {count}");
+    }
 }
 
 /// Those that were reached, or are more than half taken; or all.

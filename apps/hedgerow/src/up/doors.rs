@@ -6,7 +6,7 @@ use std::{
 };
 
 use hedgerow_api::{
-    Doorstep, People, TakeMqtt, Transport,
+    Doorstep, Onlookers, People, TakeMqtt, Transport,
     devices::{self, Devices},
     people::router,
     serve_local, serve_tls,
@@ -17,14 +17,15 @@ use hedgerow_listen::{
     Caller, Proved, Shown, SignIn,
     server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
-use hedgerow_plane::Plane;
+use hedgerow_plane::{Flows, Plane};
 use hedgerow_policy::PasswordId;
 use hedgerow_tlog::Note;
-use hedgerow_wire::{Counters, Meter, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
+use hedgerow_wire::{Came, Counters, Settings, TlsDoor, Wire, limits::SHARDS_MAX};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     Problem,
+    broker::feel_the_pulse,
     hub::{Hub, pem},
     meters::Gauges,
     socket::{self, Socket},
@@ -71,7 +72,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
         ("people", for_people.occupancy()),
         ("local", for_here.occupancy()),
     ];
-    let gauges = Gauges::new(hub, wire.meter(), open, limits.clone());
+    let gauges = Gauges::new(hub, wire, open, limits.clone());
 
     let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
@@ -93,8 +94,9 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
 
     let name = hub.names.outer().to_owned();
     let take_mqtt = over_websocket(wire, Arc::clone(&mqtt.sign_in));
-    let sensors = (gauges, wire.meter());
-    let people = Arc::new(people(hub, up, &name, (devices, mqtts, mqtt.weak), sensors, take_mqtt));
+    let sensors = (gauges, Arc::clone(&mqtt.flows));
+    let ports = (devices, mqtts, mqtt.weak);
+    let people = Arc::new(people(hub, up, &name, ports, sensors, (wire, take_mqtt)));
     let tls = config(slot, ClientCertificates::Never, &[b"h2", b"http/1.1"])?;
     serving.push(tokio::spawn(serve_tls(
         for_people,
@@ -120,6 +122,7 @@ fn authorities(trust: &Arc<Trust>) -> Box<dyn Fn() -> [Vec<u8>; 2] + Send + Sync
 /// What takes MQTT.
 struct Mqtt {
     wire: Wire<Plane>,
+    flows: Arc<Flows>,
     address: SocketAddr,
     weak: Option<SocketAddr>,
     sign_in: Arc<SignIn>,
@@ -134,9 +137,7 @@ async fn open_mqtt(
 ) -> Result<Mqtt, Problem> {
     let limits = &file.limits;
     let settings = Settings { shards: shards(), ..limits.wire.clone() };
-    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
-    hub.voice.through(hub.plane.clone(), wire.voice());
-    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let (wire, flows) = start_wire(hub, settings)?;
     let tls = config(Arc::clone(&hub.trust.slot), welcome, &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let find = move |shown: Shown<'_>, now| {
@@ -167,14 +168,26 @@ async fn open_mqtt(
             )
         }
     };
-    Ok(Mqtt { wire, address, weak, sign_in, _socket: socket })
+    Ok(Mqtt { wire, flows, address, weak, sign_in, _socket: socket })
+}
+
+/// The broker, and what notes how much goes through it.
+fn start_wire(hub: &Hub, settings: Settings) -> Result<(Wire<Plane>, Arc<Flows>), Problem> {
+    let wire = Wire::start_with(hub.plane.clone(), settings, hub.take_sessions())?;
+    hub.voice.through(hub.plane.clone(), &wire);
+    tokio::spawn(sys::publish(wire.voice(), wire.meter()));
+    let (flows, plane) = (Arc::new(Flows::default()), hub.plane.clone());
+    let pulse = feel_the_pulse(plane, hub.readings.clone(), wire.meter(), Arc::clone(&flows));
+    tokio::spawn(pulse);
+    Ok((wire, flows))
 }
 
 /// MQTT that comes over WebSocket goes where that over TLS does; who is there has to sign in.
 fn over_websocket(wire: &Wire<Plane>, sign_in: Arc<SignIn>) -> Box<TakeMqtt> {
     let entrance = wire.entrance();
     Box::new(move |stream, from| {
-        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), from);
+        let came = Came { over: Some("websocket"), from: Some(from) };
+        entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), came);
     })
 }
 
@@ -183,15 +196,22 @@ fn people(
     up: &Up,
     name: &str,
     (devices, mqtts, weak): (SocketAddr, SocketAddr, Option<SocketAddr>),
-    (gauges, meter): (Gauges, Meter),
-    take_mqtt: Box<TakeMqtt>,
+    (gauges, flows): (Gauges, Arc<Flows>),
+    (wire, take_mqtt): (&Wire<Plane>, Box<TakeMqtt>),
 ) -> People {
+    let (meter, entrance) = (wire.meter(), wire.entrance());
     let notary = Arc::clone(&hub.notary);
     People {
         control: Arc::clone(&hub.control),
         plane: hub.plane.clone(),
         bus: Arc::clone(&hub.bus),
         take_mqtt,
+        broker: Arc::new(wire.census()),
+        flows,
+        onlookers: Onlookers::new(move |stream, peer| {
+            let came = Came { over: Some("inside"), from: None };
+            entrance.enter(stream, Caller::Proven(peer), came);
+        }),
         doorstep: Box::new(move || {
             let Counters { connections, half_open, ends, .. } = meter.read();
             Doorstep { connections, half_open, ends }

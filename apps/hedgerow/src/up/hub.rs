@@ -13,7 +13,7 @@ use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
 use hedgerow_listen::server::now;
-use hedgerow_plane::{LocalBus, Plane, StoredSessions, Totals};
+use hedgerow_plane::{LocalBus, Plane, StoredSessions};
 use hedgerow_policy::Actor;
 use hedgerow_store::{
     ControlStore, MasterKey, ReadingsStore, SessionsStore, readings::system_clock,
@@ -107,7 +107,6 @@ impl Hub {
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         tokio::spawn(watch_the_clock(plane.clone()));
-        tokio::spawn(feel_the_pulse(plane.clone(), readings.clone()));
         Ok(Self {
             data: data.to_owned(),
             store,
@@ -177,17 +176,6 @@ async fn watch_the_clock(plane: Plane) {
         if turn % CERTIFICATES_EVERY == 0 {
             plane.directory().time_passed();
         }
-    }
-}
-
-/// Notes once a minute what was counted, for the overview.
-async fn feel_the_pulse(plane: Plane, readings: ReadingsStore) {
-    let mut minute = tokio::time::interval(Duration::from_secs(60));
-    loop {
-        minute.tick().await;
-        let connected = u64::try_from(plane.directory().connected()).unwrap_or(u64::MAX);
-        let refusals = plane.denials().map(|(_, count)| count).sum();
-        plane.pulse().beat(now(), Totals { connected, readings: readings.stored(), refusals });
     }
 }
 

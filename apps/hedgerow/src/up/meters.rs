@@ -6,12 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use hedgerow_api::Meters;
+use hedgerow_api::{BrokerLimits, Meters};
 use hedgerow_base::Timestamp;
 use hedgerow_identity::authority;
 use hedgerow_listen::server::{Occupancy, now};
+use hedgerow_plane::Plane;
 use hedgerow_store::{ReadingsStore, SessionsStore};
-use hedgerow_wire::Meter;
+use hedgerow_wire::{Census, Meter, Settings, Wire};
 
 use super::{hub::Hub, notices::Queue, trust::Trust};
 use crate::config::limits::Limits;
@@ -25,6 +26,8 @@ pub(super) struct Gauges {
     started: Timestamp,
     data: PathBuf,
     wire: Meter,
+    census: Census<Plane>,
+    broker_limits: BrokerLimits,
     doors: Vec<(&'static str, Occupancy)>,
     readings: ReadingsStore,
     sessions: SessionsStore,
@@ -36,14 +39,16 @@ pub(super) struct Gauges {
 impl Gauges {
     pub(super) fn new(
         hub: &Hub,
-        wire: Meter,
+        wire: &Wire<Plane>,
         doors: Vec<(&'static str, Occupancy)>,
         limits: Limits,
     ) -> Self {
         Self {
             started: now(),
             data: hub.data.clone(),
-            wire,
+            wire: wire.meter(),
+            census: wire.census(),
+            broker_limits: broker_limits(wire.settings()),
             doors,
             readings: hub.readings.clone(),
             sessions: hub.sessions.clone(),
@@ -55,9 +60,11 @@ impl Gauges {
 
     /// All of them, now.
     pub(super) fn read(&self) -> Meters {
-        let (wire, tally, unsealed) =
+        let (mut wire, tally, unsealed) =
             (self.wire.read(), self.readings.tally(), self.readings.unsealed());
         let sessions = self.sessions.counts();
+        let (retained, retained_bytes) = self.census.retained_size();
+        (wire.retained, wire.retained_bytes) = (retained, retained_bytes);
         let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
         let authority = self.trust.authority();
         let issuing = authority.issuing.first().map(|newest| ("issuing", newest));
@@ -82,7 +89,14 @@ impl Gauges {
                 ("too-large-or-expired", wire.dropped_too_large_or_expired),
                 ("not-allowed", wire.dropped_not_allowed),
             ],
-            retained: sessions.retained,
+            bytes_in: wire.bytes_in,
+            bytes_out: wire.bytes_out,
+            slow: wire.slow,
+            slow_found: wire.slow_found,
+            sessions_away: wire.away,
+            broker_limits: self.broker_limits,
+            retained: retained as u64,
+            retained_bytes: retained_bytes as u64,
             not_retained: wire.not_retained,
             sessions_kept: sessions.sessions,
             messages_waiting: sessions.waiting,
@@ -103,6 +117,22 @@ impl Gauges {
             disk_bytes: disk(&self.data),
             certificates: certificates.filter_map(|(kind, der)| Some((kind, end(der)?))).collect(),
         }
+    }
+}
+
+fn broker_limits(settings: &Settings) -> BrokerLimits {
+    BrokerLimits {
+        connections: settings.connections_max,
+        half_open: settings.half_open_max,
+        sessions_away: settings.away_sessions_max * settings.shards,
+        retained: settings.retained_max,
+        retained_bytes: settings.retained_bytes_max,
+        queued: settings.mqtt.queue.messages_max,
+        queued_bytes: settings.mqtt.queue.bytes_max,
+        in_flight: usize::from(settings.mqtt.in_flight_max),
+        out_bytes: settings.out_bytes_max,
+        subscriptions: settings.mqtt.subscriptions_max,
+        packet_bytes: settings.mqtt.packet_bytes_max,
     }
 }
 

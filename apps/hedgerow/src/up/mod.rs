@@ -7,6 +7,7 @@
 //! 5. With `--with-agent`: claim this machine and start its agent.
 //! 6. Serve until told to stop.
 
+mod broker;
 mod doors;
 mod first_device;
 mod herald;

@@ -88,7 +88,7 @@ impl Notices for Queue {
                 self.put(Notice::ProgramDenied((tenant, token), word, topic.into(), now()));
             }
             // There is no log that a stranger's refusal belongs into.
-            (None, Identity::Device(..) | Identity::LoopbackTester) => {}
+            (None, Identity::Device(..) | Identity::Person(..) | Identity::LoopbackTester) => {}
         }
     }
 }

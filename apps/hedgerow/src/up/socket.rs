@@ -12,7 +12,7 @@ use std::{
 
 use hedgerow_listen::{Caller, SignIn};
 use hedgerow_plane::Plane;
-use hedgerow_wire::Entrance;
+use hedgerow_wire::{Came, Entrance};
 use tokio::{
     net::{UnixListener, UnixStream},
     time::sleep,
@@ -58,7 +58,8 @@ pub(super) async fn open(
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), from);
+                    let came = Came { over: Some("socket"), from: Some(from) };
+                    entrance.enter(stream, Caller::Unproven(sign_in.caller(from)), came);
                 }
                 Err(_) => sleep(PAUSE).await,
             }

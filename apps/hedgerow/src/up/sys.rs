@@ -31,10 +31,6 @@ fn numbers(
     started: Timestamp,
     now: Timestamp,
 ) -> [(&'static str, String); 11] {
-    let dropped = counters.dropped_slow_reader
-        + counters.dropped_queue_full
-        + counters.dropped_too_large_or_expired
-        + counters.dropped_not_allowed;
     [
         ("version", concat!("hedgerow ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("uptime", format!("{} seconds", now.since_ms(started).max(0) / 1000)),
@@ -43,7 +39,7 @@ fn numbers(
         ("messages/received", counters.messages_in.to_string()),
         ("messages/sent", counters.messages_out.to_string()),
         ("messages/refused", counters.messages_refused.to_string()),
-        ("messages/dropped", dropped.to_string()),
+        ("messages/dropped", counters.dropped().to_string()),
         ("messages/dropped/slow-reader", counters.dropped_slow_reader.to_string()),
         ("messages/dropped/queue-full", counters.dropped_queue_full.to_string()),
         ("retained messages/not retained", counters.not_retained.to_string()),

@@ -1,27 +1,37 @@
-//! The hub's voice: what it asks of connected devices.
+//! The hub's voice: what it asks of connected devices, and how it ends sessions.
 
 use std::sync::OnceLock;
 
 use hedgerow_base::{DeviceKey, Fault, Timestamp};
-use hedgerow_control::{Failure, ports};
-use hedgerow_plane::{Plane, Refusal};
+use hedgerow_control::{
+    Failure,
+    ports::{self, Pending},
+};
+use hedgerow_plane::{Broker, Plane, Refusal, SessionName};
+use hedgerow_wire::{Census, Wire};
 
 /// Speaks through the wire once it is there; the control plane is made before it.
 #[derive(Default)]
-pub(super) struct Voice(OnceLock<(Plane, hedgerow_wire::Voice<Plane>)>);
+pub(super) struct Voice(OnceLock<Ready>);
+
+struct Ready {
+    plane: Plane,
+    wire: hedgerow_wire::Voice<Plane>,
+    census: Census<Plane>,
+}
 
 impl Voice {
     /// From here on there is somebody to speak through.
-    pub(super) fn through(&self, plane: Plane, wire: hedgerow_wire::Voice<Plane>) {
-        let _ = self.0.set((plane, wire));
+    pub(super) fn through(&self, plane: Plane, wire: &Wire<Plane>) {
+        let _ = self.0.set(Ready { plane, wire: wire.voice(), census: wire.census() });
     }
 
     /// What speaks to clients, once it is there.
     pub(super) fn wire(&self) -> Option<&hedgerow_wire::Voice<Plane>> {
-        self.0.get().map(|(_, wire)| wire)
+        self.0.get().map(|ready| &ready.wire)
     }
 
-    fn ready(&self) -> Result<&(Plane, hedgerow_wire::Voice<Plane>), Failure> {
+    fn ready(&self) -> Result<&Ready, Failure> {
         let starting = || Failure::new(Fault::Unavailable, "the hub is still starting");
         self.0.get().ok_or_else(starting)
     }
@@ -39,8 +49,7 @@ impl ports::Voice for Voice {
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let (plane, _) = self.ready()?;
-        plane.ask(device, action, input, now).map(drop).map_err(refused)
+        self.ready()?.plane.ask(device, action, input, now).map(drop).map_err(refused)
     }
 
     fn say(
@@ -50,9 +59,20 @@ impl ports::Voice for Voice {
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let (plane, wire) = self.ready()?;
-        let asked = plane.ask(device, action, input, now).map_err(refused)?;
-        wire.say(&asked.topic, &asked.payload);
+        let ready = self.ready()?;
+        let asked = ready.plane.ask(device, action, input, now).map_err(refused)?;
+        ready.wire.say(&asked.topic, &asked.payload);
         Ok(())
+    }
+
+    fn has_session(&self, name: SessionName) -> Pending<'_, bool> {
+        Box::pin(async { Ok(self.ready()?.census.session(name).await.is_some()) })
+    }
+
+    fn end_session(&self, name: SessionName) -> Pending<'_, ()> {
+        Box::pin(async {
+            self.ready()?.census.end(name).await;
+            Ok(())
+        })
     }
 }

@@ -19,12 +19,13 @@ macro_rules! file {
 
 type File = (&'static str, &'static str, &'static [u8]);
 
-const FILES: [File; 9] = [
+const FILES: [File; 10] = [
     file!("style.css", "text/css; charset=utf-8", "style.css"),
     file!("theme.js", "text/javascript; charset=utf-8", "theme.js"),
     file!("hedgerow.js", "text/javascript; charset=utf-8", "hedgerow.js"),
     file!("passkey.js", "text/javascript; charset=utf-8", "passkey.js"),
     file!("chart.js", "text/javascript; charset=utf-8", "chart.js"),
+    file!("topics.js", "text/javascript; charset=utf-8", "topics.js"),
     file!("icon.svg", "image/svg+xml", "icon.svg"),
     file!("htmx.js", "text/javascript; charset=utf-8", "vendor/htmx-4.0.1.min.js"),
     file!("uplot.js", "text/javascript; charset=utf-8", "vendor/uPlot-1.6.32.iife.min.js"),

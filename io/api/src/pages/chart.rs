@@ -99,6 +99,8 @@ impl Hour {
 
 #[cfg(test)]
 mod tests {
+    use hedgerow_plane::Flow;
+
     use super::*;
 
     #[test]
@@ -109,6 +111,7 @@ mod tests {
             connected: 1,
             readings: 2,
             refusals: 0,
+            flow: Flow::default(),
         };
         let hour = Hour::new(&[minute(3601), minute(3599), minute(130), minute(10)], now);
         let places: Vec<_> =

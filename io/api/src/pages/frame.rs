@@ -16,6 +16,7 @@ pub(crate) enum Place {
     Devices,
     Claim,
     Audit,
+    Broker,
     Settings,
 }
 
@@ -55,6 +56,12 @@ const ENTRIES: [Entry; 4] = [
     Entry { place: Place::Claim, href: "/claim", word: "Claim", icon: "M10 4v12M4 10h12" },
     Entry { place: Place::Audit, href: "/audit", word: "Audit", icon: "M4 5h12M4 10h12M4 15h8" },
 ];
+const BROKER: Entry = Entry {
+    place: Place::Broker,
+    href: "/broker",
+    word: "Broker",
+    icon: "M10 10h.01M6.5 6.5a5 5 0 0 0 0 7M13.5 6.5a5 5 0 0 1 0 7M4 4a8.5 8.5 0 0 0 0 12M16 4a8.5 8.5 0 0 1 0 12",
+};
 const SETTINGS: Entry = Entry {
     place: Place::Settings,
     href: "/settings",
@@ -152,11 +159,13 @@ impl Frame<'_> {
                 a.brand href="/" { (mark()) span { "Hedgerow" } }
                 ul {
                     @for entry in entries { (link(entry, "")) }
+                    (link(&BROKER, "wide"))
                     (link(&SETTINGS, "wide"))
                     li.narrow {
                         details.more {
                             summary { (icon("M4 10h.01M10 10h.01M16 10h.01")) span { "More" } }
                             div.menu {
+                                a href="/broker" { "Broker" }
                                 a href="/settings" { "Settings" }
                                 (sign_out())
                             }

@@ -6,6 +6,7 @@
 mod act;
 mod assets;
 mod audit;
+mod broker;
 mod bulk;
 mod chart;
 mod claim;
@@ -23,9 +24,11 @@ mod people;
 mod public;
 #[cfg(test)]
 mod refusals;
+mod session;
 mod settings;
 mod sign_in;
 mod tokens;
+mod topics;
 mod visitor;
 mod words;
 
@@ -80,6 +83,12 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/devices/{id}/release", SignedIn, get(act::ask_release).post(act::release)),
         ("/devices/{id}/retire", SignedIn, get(act::ask_retire).post(act::retire)),
         ("/devices/{id}/revoke", SignedIn, get(act::ask_revoke).post(act::revoke)),
+        ("/broker", SignedIn, get(broker::page)),
+        ("/broker/numbers", SignedIn, get(broker::moving)),
+        ("/broker/sessions/{name}", SignedIn, get(session::page)),
+        ("/broker/sessions/{name}/end", SignedIn, get(session::ask_end).post(session::end)),
+        ("/broker/topics", SignedIn, get(topics::page)),
+        ("/broker/topics/level", SignedIn, get(topics::level)),
         ("/claim", SignedIn, get(claim::page).post(claim::create)),
         ("/claim/withdraw", SignedIn, post(claim::withdraw)),
         ("/audit", SignedIn, get(audit::page)),

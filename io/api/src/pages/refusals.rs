@@ -22,7 +22,10 @@ use hedgerow_identity::{
     revocation::{CrlPlan, Revoked},
 };
 use hedgerow_model::{LINUX_HOST, Profile, Value};
-use hedgerow_plane::{Commits, LocalBus, NoNotices, Plane, Readings, Refusal, Ticket};
+use hedgerow_plane::{
+    Answer, AskedSessions, Broker, Commits, Level, LocalBus, MaySee, NoNotices, Plane, Readings,
+    Refusal, RetainedPage, SessionDetail, SessionName, SessionPage, SessionView, Ticket,
+};
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use hedgerow_telemetry::{Batch, Bucket, Range, SeriesId, SeriesSpec};
@@ -223,6 +226,36 @@ impl hedgerow_control::ports::Voice for Nothing {
     fn say(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
+    fn has_session(&self, _: SessionName) -> Pending<'_, bool> {
+        none()
+    }
+    fn end_session(&self, _: SessionName) -> Pending<'_, ()> {
+        none()
+    }
+}
+
+impl Broker for Nothing {
+    fn sessions(&self, _: AskedSessions) -> Answer<'_, SessionPage> {
+        Box::pin(async { SessionPage::default() })
+    }
+    fn slow(&self, _: TenantId) -> Answer<'_, Vec<SessionView>> {
+        Box::pin(async { Vec::new() })
+    }
+    fn session(&self, _: SessionName) -> Answer<'_, Option<SessionDetail>> {
+        Box::pin(async { None })
+    }
+    fn retained(
+        &self,
+        _: &str,
+        _: Option<&str>,
+        _: (usize, usize),
+        _: &MaySee<'_>,
+    ) -> RetainedPage {
+        RetainedPage::default()
+    }
+    fn level(&self, _: &str, _: Option<&str>, _: usize, _: &MaySee<'_>) -> Level {
+        Level::default()
+    }
 }
 
 impl Herald for Nothing {
@@ -263,6 +296,9 @@ fn house() -> Router {
         plane: Plane::new(nothing.clone(), bus.clone(), Arc::new(NoNotices)),
         bus,
         take_mqtt: Box::new(|_, _| ()),
+        broker: nothing.clone(),
+        flows: Arc::default(),
+        onlookers: crate::Onlookers::new(|_, _| ()),
         doorstep: Box::new(crate::Doorstep::default),
         open_note: Box::new(|_, _| Err("no note".into())),
         log_key: [0; 32],

@@ -51,7 +51,7 @@ impl FromRequestParts<Arc<People>> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, people: &Arc<People>) -> Result<Self, Turned> {
         match SignedIn::from_request_parts(parts, people).await {
-            Ok(SignedIn { ctx, person: Some(person), session: Some(session) }) => {
+            Ok(SignedIn { ctx, person: Some(person), session: Some(session), .. }) => {
                 Ok(Self { ctx, person, session })
             }
             Ok(_) => {

@@ -139,9 +139,67 @@ pub(crate) fn refusal(word: &str) -> &str {
         "certificate" => "Revoked or ended certificate",
         "cut" => "Device that is cut off",
         "scope" => "Token without the scope",
+        "grant" => "No grant of the token covers it",
+        "filter" => "Topics outside things/",
+        "token" => "Token that was removed or ended",
+        "person" => "A person who wanted to speak",
+        "outside" => "Device topics on the test listener",
+        "system" => "Topics of the hub itself",
+        "other" => "Something else",
         "store-full" => "The hub's disk was full",
         other => other,
     }
+}
+
+/// What to do about a refusal, by its word.
+pub(crate) fn remedy(word: &str) -> &str {
+    match word {
+        "not-yours" => {
+            "Look at the topic in the device's timeline: its firmware names another device, or it was cloned."
+        }
+        "undeclared" => "Add it to the device's profile, or have the device leave it out.",
+        "withheld" => {
+            "You took this away from the profile; give it back there if the device should send it."
+        }
+        "standing" | "cut" => "Look at the device: its standing says why, and what heals it.",
+        "wrong-type" | "not-finite" | "unreadable" => {
+            "The device sends another form than its profile says; correct one of them."
+        }
+        "out-of-range" | "wrong-unit" => {
+            "Look at the sensor; if it is right, widen range or unit in the profile."
+        }
+        "too-far-ahead" | "too-old" => "Set the device's clock.",
+        "too-large" => "Have it send less at once.",
+        "unknown-device" => "Claim the device, or find out who tries to connect.",
+        "certificate" => "Claim the device anew, so that it gets a certificate that holds.",
+        "person" => "Use a token for a program; people look on here.",
+        "scope" | "grant" | "filter" => {
+            "Make a token with what the program needs, if it should have it."
+        }
+        "token" => "Give the program a new token.",
+        "outside" | "system" => "Have the program use another topic.",
+        "store-full" => "Make room on the hub's disk.",
+        _ => "Look at the audit log: the first of each kind is there.",
+    }
+}
+
+/// Why a message was not delivered, by its word.
+pub(crate) fn missed(word: &str) -> &str {
+    match word {
+        "slow-reader" => "The client reads too slowly",
+        "queue-full" => "Its queue was full",
+        "queue-oldest" => "Made room in its queue for newer ones",
+        "too-large-or-expired" => "Too large for the client, or too old",
+        "not-allowed" => "No longer allowed",
+        other => other,
+    }
+}
+
+/// Bytes as people read them.
+pub(crate) fn bytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "it is for people")]
+    let (number, unit) = quantity(bytes as f64, "B");
+    format!("{number} {unit}")
 }
 
 /// Where a device is in its life.

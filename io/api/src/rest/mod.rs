@@ -4,11 +4,13 @@
 pub(crate) mod actions;
 pub(crate) mod audit;
 pub(crate) mod authority;
+pub(crate) mod broker;
 pub(crate) mod claims;
 pub(crate) mod devices;
 pub(crate) mod forms;
 pub(crate) mod health;
 pub(crate) mod live;
+pub(crate) mod messages;
 pub(crate) mod persons;
 pub(crate) mod profiles;
 pub(crate) mod readings;
@@ -58,6 +60,11 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/openapi.json", get(crate::open_api::document))
         .route("/devices", get(devices::list).post(devices::carry))
         .nest("/devices/{id}", device)
+        .route("/broker", get(broker::show))
+        .route("/broker/sessions", get(broker::sessions))
+        .route("/broker/sessions/{name}", get(broker::session).delete(broker::end))
+        .route("/broker/retained", get(broker::retained))
+        .route("/broker/messages", get(messages::messages))
         .route("/weak-devices", post(weak::admit))
         .route("/profiles", get(profiles::list))
         .nest("/profiles/{name}", profile)

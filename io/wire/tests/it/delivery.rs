@@ -214,3 +214,14 @@ fn more_topics_than_are_remembered_still_find_their_subscribers() {
         assert_eq!(subscriber.message().0, format!("t/{number}"));
     }
 }
+
+#[test]
+fn what_the_hub_says_reaches_a_subscriber_of_quality_1() {
+    let hub = Hub::new(Settings::default());
+    let mut peer = hub.client(Version::V5, "c");
+    peer.subscribe("things/x/actions/#", QoS::AtLeastOnce);
+    hub.wire.voice().say("things/x/actions/identify", b"{}");
+    let (topic, payload, id, _) = peer.message();
+    assert_eq!((topic.as_str(), &payload[..]), ("things/x/actions/identify", &b"{}"[..]));
+    assert!(id > 0, "it is acknowledged");
+}

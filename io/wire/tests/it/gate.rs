@@ -46,6 +46,16 @@ struct Disk {
 }
 
 impl Disk {
+    /// What one call handed over.
+    fn commit_one(&mut self) {
+        let Some((first, _)) = self.waiting.first() else { return };
+        self.decided = *first;
+        let end = self.waiting.partition_point(|(ticket, _)| *ticket <= self.decided);
+        for (_, change) in self.waiting.drain(..end) {
+            self.kept.apply(&change);
+        }
+    }
+
     fn commit(&mut self) {
         for (_, change) in self.waiting.drain(..) {
             self.kept.apply(&change);
@@ -97,6 +107,17 @@ impl TestGate {
     /// From now on nothing of sessions is committed but by [`Self::commit_sessions`].
     pub(crate) fn hold_sessions_back(&self) {
         self.0.disk.lock().unwrap().holds_back = true;
+    }
+
+    /// Whether changes of sessions wait to be committed.
+    pub(crate) fn is_holding(&self) -> bool {
+        !self.0.disk.lock().unwrap().waiting.is_empty()
+    }
+
+    /// Only what waits the longest, as if the power were cut right after it.
+    pub(crate) fn commit_one_of_sessions(&self) {
+        self.0.disk.lock().unwrap().commit_one();
+        self.0.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
     }
 
     pub(crate) fn commit_sessions(&self) {

@@ -136,6 +136,46 @@ fn nothing_is_promised_before_it_is_on_disk() {
 }
 
 #[test]
+fn a_message_of_qos_2_for_several_shards_is_kept_whole_or_not_at_all() {
+    for commits in 0..3 {
+        let hub = keeping(2);
+        // Connections go to the shards in turn: one of the two is not where the publisher is.
+        let mut subscribers = ["one", "two"].map(|name| {
+            let (mut peer, _) = hub.connect_to_session(&lasting(name));
+            peer.subscribe("t", TWICE);
+            peer
+        });
+        let (mut publisher, _) = hub.connect_to_session(&lasting("p"));
+        hub.gate.hold_sessions_back();
+        send(&mut publisher, "t", TWICE, 7, false);
+        publisher.expect_quiet();
+        hub.wait_for("it is handed over", |hub, _| hub.gate.is_holding());
+        for _ in 0..commits {
+            hub.gate.commit_one_of_sessions();
+        }
+        // One commit has all of it: that it was taken, and both places where it waits.
+        let is_whole = commits > 0;
+        for peer in &mut subscribers {
+            match is_whole {
+                true => assert_eq!(peer.message(), ("t".into(), b"t".to_vec(), 1, false)),
+                false => peer.expect_quiet(),
+            }
+        }
+        let hub = after_power_cut(&hub);
+        let (mut publisher, _) = hub.connect_to_session(&lasting("p"));
+        send(&mut publisher, "t", TWICE, 7, true);
+        publisher.expect(|packet| assert_eq!(packet, Packet::PubRec(Ack::success(id(7)))));
+        for name in ["one", "two"] {
+            let (mut peer, present) = hub.connect_to_session(&lasting(name));
+            assert!(present);
+            // Who has it already gets it again as what it is.
+            assert_eq!(peer.message(), ("t".into(), b"t".to_vec(), 1, is_whole), "{name}");
+            peer.expect_quiet();
+        }
+    }
+}
+
+#[test]
 fn a_message_of_qos_2_goes_on_across_power_cuts_and_arrives_once() {
     let hub = keeping(1);
     let (mut publisher, _) = hub.connect_to_session(&lasting("p"));

@@ -1,6 +1,7 @@
 //! The driver over real loopback sockets, with a gate that does what topics and names ask of it.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod census;
 mod delivery;
 mod faults;
 mod gate;

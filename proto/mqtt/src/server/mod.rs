@@ -260,6 +260,29 @@ impl Server {
         self.session_expiry_s
     }
 
+    /// Seconds of silence after which the client is taken for gone; none when it may be silent for ever.
+    #[must_use]
+    pub fn silence_s_max(&self) -> Option<i64> {
+        self.keep_alive_ms.map(|ms| ms / 1000)
+    }
+
+    /// When the last packet came, or the connection began.
+    #[must_use]
+    pub const fn heard(&self) -> Timestamp {
+        self.heard
+    }
+
+    /// What is to be said if the client goes without a word.
+    #[must_use]
+    pub fn will(&self) -> Option<&KeptWill> {
+        self.will.as_deref()
+    }
+
+    /// The session ends with the connection, whatever the client asked for.
+    pub const fn forget_session(&mut self) {
+        self.session_expiry_s = 0;
+    }
+
     /// The session as it stands.
     #[must_use]
     pub const fn session(&self) -> &Session {

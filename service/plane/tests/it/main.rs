@@ -6,6 +6,7 @@ mod application;
 mod foreign;
 #[cfg(test)]
 mod house;
+mod onlooker;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]

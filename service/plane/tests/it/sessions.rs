@@ -1,6 +1,6 @@
 use hedgerow_base::{Incarnation, TenantId};
 use hedgerow_plane::{Identity, ValidCertificate, Verdict};
-use hedgerow_policy::{CertificateId, PersonId, Role, Standing, Witness};
+use hedgerow_policy::{CertificateId, Standing};
 
 use crate::house::{CERTIFICATE, DEVICE, NOW, OTHER, admission, house, own, peer, peer_as};
 
@@ -32,8 +32,6 @@ fn whoever_is_not_admitted_hears_why_and_is_noticed() {
     assert!(house.plane.admit(peer(), NOW.plus_ms(999)).is_ok());
     house.plane.directory().apply(admission(DEVICE, Standing::Cut));
     assert_eq!(refused(peer(), NOW), "cut");
-    let person = Witness::of_a_proof().person(TenantId::FIRST, PersonId(1), Role::Owner);
-    assert_eq!(refused(person, NOW), "person");
     let expected =
         ["unknown unknown-device ", "unknown unknown-device ", "known certificate ", "known cut "];
     assert_eq!(house.log(), expected);
