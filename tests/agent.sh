@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The Linux agent as a program: enrolled, offline and back, asked to identify itself, renewed before its time.
+# The Linux agent as a program: enrolled, offline and back, asked to identify itself, renewed before its time, taken over
+# by a new issuing CA.
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
 passed=0
@@ -65,4 +66,52 @@ soon grep -q 'the new certificate works; the old one is dropped' "$WORK/agent2.l
 new=$(openssl x509 -inform DER -in "$WORK/agent/certificate.der" -noout -serial)
 [ "$old" != "$new" ] && [ ! -e "$WORK/agent/certificate.next.der" ] || fails "the old certificate is still there"
 holds "it renews at two thirds of the life and proves the new certificate before it drops the old"
+
+kill "$AGENT_PID"
+wait "$AGENT_PID" 2>/dev/null || true
+hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@"; }
+sloth() { "$agent" "$1" --state "$WORK/sloth" --seal "$WORK/config/sloth.key" "${@:2}"; }
+made=$(api POST /claims '{"name":"sloth"}')
+sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" >/dev/null || fails "the second enrolment"
+SLOTH=$(field "$(sloth status --json)" id)
+hedgerow ca rotate >"$WORK/rotated" || fails "a new issuing CA could not be made"
+grep -q '2 devices and 0 programs have yet to' "$WORK/rotated" || fails "wrong count: $(cat "$WORK/rotated")"
+"$agent" run --state "$WORK/sloth" --seal "$WORK/config/sloth.key" --every 1 >"$WORK/agent-sloth.log" 2>&1 &
+SLOTH_PID=$!
+trap 'kill "$AGENT_PID" "$SLOTH_PID" "$HUB_PID" 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT
+soon grep -q 'connected to' "$WORK/agent-sloth.log" || fails "a certificate of the earlier CA is refused too soon"
+LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME=+21d "$agent" run --state "$WORK/agent" \
+  --seal "$WORK/config/agent.key" --every 60 >"$WORK/agent3.log" 2>&1 &
+AGENT_PID=$!
+soon grep -q 'the new certificate works; the old one is dropped' "$WORK/agent3.log" || fails "it did not renew"
+issuer=$(openssl x509 -inform DER -in "$WORK/agent/certificate.der" -noout -issuer)
+grep -q 'issuing CA 2' <<<"$issuer" || fails "the new issuing CA did not sign: $issuer"
+holds "it takes a new issuing CA with the certificate that it signed"
+
+kill "$AGENT_PID"
+wait "$AGENT_PID" 2>/dev/null || true
+"$agent" run --state "$WORK/agent" --seal "$WORK/config/agent.key" --every 1 >"$WORK/agent4.log" 2>&1 &
+AGENT_PID=$!
+soon grep -q 'connected to' "$WORK/agent4.log" || fails "it does not connect with what the new issuing CA signed"
+said=$(hedgerow ca distrust 2>&1) && fails "the earlier CA was given up without a word"
+grep -q '1 devices and 0 programs' <<<"$said" || fails "wrong count: $said"
+hedgerow ca distrust --yes >/dev/null || fails "the earlier CA could not be given up"
+soon grep -q 'certificate was revoked' "$WORK/agent-sloth.log" || fails "the one that did not renew is not told why"
+soon grep -q 'does not trust the issuing CA' "$WORK/agent-sloth.log" || fails "it is not told how to come back"
+now=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+goes_on() { api GET "/devices/$ID/readings?property=uptimeSeconds&since=$now" | grep -q '"timestamp"'; }
+soon goes_on || fails "the one that renewed does not publish any more"
+[ "$(grep -c 'connected to' "$WORK/agent4.log")" = 1 ] || fails "its connection was dropped"
+holds "when the earlier CA is given up the one that renewed goes on and the other is told why it is out"
+
+kill "$SLOTH_PID"
+wait "$SLOTH_PID" 2>/dev/null || true
+rm "$WORK/sloth/certificate.der"
+made=$(api POST /claims '{"name":"sloth"}')
+sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" >/dev/null || fails "it can't be claimed again"
+[ "$(field "$(sloth status --json)" id)" = "$SLOTH" ] || fails "it is another device now"
+"$agent" run --state "$WORK/sloth" --seal "$WORK/config/sloth.key" --every 1 >"$WORK/agent-sloth2.log" 2>&1 &
+SLOTH_PID=$!
+soon grep -q 'connected to' "$WORK/agent-sloth2.log" || fails "it does not connect after it was claimed again"
+holds "the one that is out comes back with a new claim code, its key and its id"
 echo "$passed passed, 0 failed"

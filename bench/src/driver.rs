@@ -4,7 +4,7 @@ use std::{error::Error, fs, path::Path, task::Waker, thread, time::Duration};
 
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_listen::{
-    HandshakeKey, Identity,
+    Anchors, HandshakeKey, Identity,
     server::{ClientCertificates, Handshakes, Slot, config},
 };
 use hedgerow_policy::{Peer, Witness};
@@ -54,7 +54,7 @@ fn tls_door(directory: &Path) -> Result<TlsDoor, Box<dyn Error>> {
     let sign = move |message: &[u8]| key.sign(message).map_err(|error| error.to_string());
     let chain = vec![read("server.der")?];
     let slot = Slot::new(&Identity { chain, key: HandshakeKey::new(spki, sign) });
-    let clients = ClientCertificates::Required(vec![read("root.der")?]);
+    let clients = ClientCertificates::Required(Anchors::new(&[read("root.der")?], &[])?);
     let handshakes = Handshakes::new(config(slot, clients, &[])?);
     Ok(TlsDoor::new(handshakes, TenantId::FIRST))
 }

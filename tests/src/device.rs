@@ -83,6 +83,19 @@ impl TestDevice {
         Self { folder, id, enrolment, stream: None, client, inbox: Vec::new() }
     }
 
+    /// Gets a first certificate once more, with a new claim code and the key that it has.
+    pub fn enrol_again(&mut self, hub: &RunningHub) {
+        self.vanish();
+        std::fs::remove_file(self.folder.path().join("certificate.der")).unwrap();
+        let made = hub.post("/api/v1/claims", &json!({"name": "again"}));
+        let sealing = SealingKey::from_file(&self.folder.path().join("elsewhere/seal")).unwrap();
+        let state = State::open(self.folder.path(), &sealing).unwrap();
+        let url = format!("https://localhost:{}", hub.devices_port()).parse().unwrap();
+        let code = made["code"].as_str().unwrap().parse().unwrap();
+        self.enrolment = Arc::new(enrol(&state, &url, &code).unwrap());
+        assert_eq!(state.id().to_string(), self.id);
+    }
+
     /// The same device once more, for a second connection: same key, same certificate.
     #[must_use]
     pub fn again(&self) -> Self {

@@ -288,8 +288,8 @@ impl Agent {
     fn renew(&mut self, config: &Arc<ClientConfig>) -> Result<bool, AgentError> {
         self.next_renewal = now().plus_ms(RENEWAL_RETRY_MS);
         match enrol::renew(&self.state, &self.enrolment, config) {
-            Ok(leaf) => {
-                self.state.keep_next(&leaf)?;
+            Ok((leaf, issuing)) => {
+                self.state.keep_next(&leaf, &issuing)?;
                 Ok(true)
             }
             Err(error) => {

@@ -8,7 +8,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_listen::{
     certificate_key,
-    client::{self, Stream, Trust},
+    client::{self, Stream, Trust, leads_to_root},
 };
 use hedgerow_onboarding::{ClaimCode, csr::Draft, est};
 use rustls::ClientConfig;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::{
     AgentError, Enrolment, HubUrl, State,
     http::{Request, ask},
+    state::validity,
 };
 
 /// Enrols the device of `state` at `hub` with a claim code.
@@ -40,13 +41,20 @@ pub fn enrol(state: &State, hub: &HubUrl, code: &ClaimCode) -> Result<Enrolment,
     Ok(enrolment)
 }
 
-/// Asks for the next certificate with the current one.
+/// Asks for the next certificate with the current one; gives it with the issuing CA that signed it, which
+/// may be another than before. Only the root that is known says which issuing CAs are the hub's.
 pub(crate) fn renew(
     state: &State,
     enrolment: &Enrolment,
     config: &Arc<ClientConfig>,
-) -> Result<Vec<u8>, AgentError> {
-    request(state, &enrolment.hub, config, "simplereenroll", None)
+) -> Result<(Vec<u8>, Vec<u8>), AgentError> {
+    let leaf = request(state, &enrolment.hub, config, "simplereenroll", None)?;
+    let body = get(&enrolment.hub, config, &format!("{}/cacerts", est::BASE_PATH))?;
+    let (from, _) = validity(&leaf).ok_or(AgentError::Answer("the certificate can't be read"))?;
+    let signed = |issuing: &Vec<u8>| leads_to_root(&leaf, issuing, &enrolment.root, from);
+    let issuing = certificates(&body)?.into_iter().find(signed);
+    let none = AgentError::Answer("it names no issuing CA that signed the new certificate");
+    issuing.map(|issuing| (leaf, issuing)).ok_or(none)
 }
 
 /// One GET on a connection of its own.

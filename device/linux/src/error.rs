@@ -2,6 +2,7 @@ use std::{fmt, io, path::PathBuf};
 
 use hedgerow_keys::KeyError;
 use hedgerow_listen::client::ConnectError;
+use rustls::AlertDescription;
 
 /// Why the agent can't go on.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub enum AgentError {
     AlreadyEnrolled(String),
     /// The connection was lost.
     Lost(String),
+    /// The issuing CA of the device's certificate is not trusted any more.
+    Distrusted,
     /// The hub's audit log is not the one that was seen before.
     HistoryChanged(String),
     /// The kernel refused the sandbox.
@@ -50,6 +53,10 @@ impl fmt::Display for AgentError {
                 write!(f, "this device is enrolled at {hub}; remove its state to start anew")
             }
             Self::Lost(why) => write!(f, "the connection was lost: {why}"),
+            Self::Distrusted => f.write_str(
+                "the hub does not trust the issuing CA of this device's certificate any more; remove \
+                 certificate.der from its state and enrol it with a new claim code",
+            ),
             Self::HistoryChanged(why) => {
                 write!(f, "the hub's audit log is not to be trusted: {why}")
             }
@@ -59,6 +66,18 @@ impl fmt::Display for AgentError {
 }
 
 impl std::error::Error for AgentError {}
+
+impl AgentError {
+    /// Why a connection ended, from what the socket says of it.
+    pub(crate) fn lost(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)) => {
+                Self::Distrusted
+            }
+            Some(_) | None => Self::Lost(error.to_string()),
+        }
+    }
+}
 
 impl From<KeyError> for AgentError {
     fn from(error: KeyError) -> Self {

@@ -18,7 +18,7 @@ pub(crate) struct Request<'a> {
 
 /// Sends it and reads the whole answer; anything but 200 is the hub's refusal in its own words.
 pub(crate) fn ask(stream: &mut Stream, request: &Request<'_>) -> Result<Vec<u8>, AgentError> {
-    let lost = |error: std::io::Error| AgentError::Lost(error.to_string());
+    let lost = |error: std::io::Error| AgentError::lost(&error);
     stream.write_all(&head(request)).and_then(|()| stream.write_all(request.body)).map_err(lost)?;
     stream.flush().map_err(lost)?;
     let mut answer = Vec::new();

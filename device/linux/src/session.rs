@@ -133,13 +133,13 @@ impl Session {
     fn flush(&mut self) -> Result<(), AgentError> {
         let written = self.stream.write_all(&self.outbox).and_then(|()| self.stream.flush());
         self.outbox.clear();
-        written.map_err(|error| AgentError::Lost(error.to_string()))
+        written.map_err(|error| AgentError::lost(&error))
     }
 
     fn turn(&mut self, until: Timestamp) -> Result<Vec<News>, AgentError> {
         let ms = until.since_ms(now()).clamp(1, TURN_MS_MAX);
         let wait = Duration::from_millis(ms.unsigned_abs());
-        let lost = |error: std::io::Error| AgentError::Lost(error.to_string());
+        let lost = |error: std::io::Error| AgentError::lost(&error);
         self.stream.sock.set_read_timeout(Some(wait)).map_err(lost)?;
         let mut piece = [0; 2048];
         match self.stream.read(&mut piece) {

@@ -34,7 +34,7 @@ pub struct Enrolment {
     pub mqtts_port: u16,
     /// Root CA, in DER.
     pub root: Vec<u8>,
-    /// Issuing CA, in DER.
+    /// Issuing CA of the first certificate, in DER; later ones are kept beside their certificates.
     pub issuing: Vec<u8>,
 }
 
@@ -104,11 +104,19 @@ impl State {
     }
 
     pub(crate) fn certificate(&self, which: Which) -> Result<Option<Vec<u8>>, AgentError> {
-        self.read(file_of(which))
+        Ok(self.chain(which)?.and_then(|chain| chain.into_iter().next()))
     }
 
-    pub(crate) fn keep_next(&self, leaf: &[u8]) -> Result<(), AgentError> {
-        self.write(NEXT, leaf)
+    /// A certificate and, but for the first, its issuing CA.
+    fn chain(&self, which: Which) -> Result<Option<Vec<Vec<u8>>>, AgentError> {
+        let Some(file) = self.read(file_of(which))? else { return Ok(None) };
+        Ok(Some(split(&file).ok_or(AgentError::Answer("the file of a certificate is damaged"))?))
+    }
+
+    /// Keeps a certificate with its issuing CA, one after the other in one file: after a power cut both are
+    /// there, or neither.
+    pub(crate) fn keep_next(&self, leaf: &[u8], issuing: &[u8]) -> Result<(), AgentError> {
+        self.write(NEXT, &[leaf, issuing].concat())
     }
 
     /// The next certificate works: it takes the place of the current one, in one step.
@@ -130,11 +138,14 @@ impl State {
         enrolment: &Enrolment,
         which: Which,
     ) -> Result<Option<Identity>, AgentError> {
-        let Some(leaf) = self.certificate(which)? else { return Ok(None) };
+        let Some(mut chain) = self.chain(which)? else { return Ok(None) };
+        if chain.len() == 1 {
+            chain.push(enrolment.issuing.clone());
+        }
         let key = Arc::clone(&self.key);
         let sign = move |message: &[u8]| key.sign(message).map_err(|error| error.to_string());
         let key = HandshakeKey::new(self.key.spki().to_vec(), sign);
-        Ok(Some(Identity { chain: vec![leaf, enrolment.issuing.clone()], key }))
+        Ok(Some(Identity { chain, key }))
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, AgentError> {
@@ -157,6 +168,17 @@ const fn file_of(which: Which) -> &'static str {
         Which::Current => CURRENT,
         Which::Next => NEXT,
     }
+}
+
+/// The certificates of a file, one after the other; `None` when there is none or they can't be told apart.
+fn split(file: &[u8]) -> Option<Vec<Vec<u8>>> {
+    use hedgerow_onboarding::der::Reader;
+    let mut rest = Reader::new(file).ok()?;
+    let mut certificates = Vec::new();
+    while !rest.is_empty() {
+        certificates.push(rest.any().ok()?.2.to_vec());
+    }
+    (!certificates.is_empty()).then_some(certificates)
 }
 
 /// From when to when a certificate is valid, read from its DER.
@@ -206,6 +228,68 @@ mod tests {
         assert_eq!(asn1_time(0x17, b""), None);
     }
 
+    /// As much of a certificate as is looked at here.
+    const LEAF: &[u8] = &[0x30, 1, 1];
+    const NEXT_LEAF: &[u8] = &[0x30, 1, 2];
+    const NEXT_ISSUING: &[u8] = &[0x30, 1, 3];
+
+    fn enrolled() -> (tempfile::TempDir, State, Enrolment) {
+        let directory = tempfile::tempdir().unwrap();
+        let sealing = SealingKey::from_file(&directory.path().join("elsewhere/seal")).unwrap();
+        let state = State::open(directory.path(), &sealing).unwrap();
+        let hub = "hub:1".parse().unwrap();
+        let enrolment = Enrolment { hub, mqtts_port: 2, root: vec![1], issuing: vec![2] };
+        state.keep(&enrolment, LEAF).unwrap();
+        (directory, state, enrolment)
+    }
+
+    fn shown(state: &State, enrolment: &Enrolment, which: Which) -> Option<Vec<Vec<u8>>> {
+        state.identity(enrolment, which).unwrap().map(|identity| identity.chain)
+    }
+
+    #[test]
+    fn a_new_issuing_ca_comes_and_goes_with_the_certificate_that_it_signed() {
+        let (_directory, state, enrolment) = enrolled();
+        let first = Some(vec![LEAF.to_vec(), enrolment.issuing.clone()]);
+        let second = Some(vec![NEXT_LEAF.to_vec(), NEXT_ISSUING.to_vec()]);
+        assert_eq!(shown(&state, &enrolment, Which::Next), None);
+        state.keep_next(NEXT_LEAF, NEXT_ISSUING).unwrap();
+        assert_eq!(shown(&state, &enrolment, Which::Current), first, "until the next is proven");
+        assert_eq!(shown(&state, &enrolment, Which::Next), second);
+        state.drop_next();
+        assert_eq!(shown(&state, &enrolment, Which::Current), first);
+        state.keep_next(NEXT_LEAF, NEXT_ISSUING).unwrap();
+        state.promote_next().unwrap();
+        assert_eq!(shown(&state, &enrolment, Which::Current), second);
+        assert_eq!(state.certificate(Which::Current).unwrap().as_deref(), Some(NEXT_LEAF));
+        assert_eq!(state.enrolment().unwrap(), Some(enrolment));
+    }
+
+    #[test]
+    fn a_power_cut_leaves_the_old_pair_or_the_new_and_never_a_mix() {
+        let (directory, state, enrolment) = enrolled();
+        let whole = [NEXT_LEAF, NEXT_ISSUING].concat();
+        // What is written goes into a file beside; wherever that is cut, nobody reads it.
+        for cut in 0..=whole.len() {
+            fs::write(directory.path().join("certificate.next.der.new"), &whole[..cut]).unwrap();
+            assert_eq!(shown(&state, &enrolment, Which::Next), None);
+            let current = shown(&state, &enrolment, Which::Current).unwrap();
+            assert_eq!(current, [LEAF.to_vec(), enrolment.issuing.clone()]);
+        }
+        state.keep_next(NEXT_LEAF, NEXT_ISSUING).unwrap();
+        assert!(shown(&state, &enrolment, Which::Next).is_some());
+    }
+
+    #[test]
+    fn a_damaged_certificate_is_said_to_be_damaged() {
+        let (directory, state, enrolment) = enrolled();
+        for damaged in [&b""[..], &[0x30, 5, 1], &[0x30, 1, 1, 0x30]] {
+            fs::write(directory.path().join(CURRENT), damaged).unwrap();
+            let error = state.identity(&enrolment, Which::Current).map(drop).unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{error}");
+        }
+    }
+
     #[test]
     fn a_state_without_a_certificate_is_no_enrolment() {
         let directory = tempfile::tempdir().unwrap();
@@ -218,7 +302,7 @@ mod tests {
             root: vec![1],
             issuing: vec![2],
         };
-        state.keep(&enrolment, b"leaf").unwrap();
+        state.keep(&enrolment, LEAF).unwrap();
         assert_eq!(state.enrolment().unwrap(), Some(enrolment));
         fs::remove_file(directory.path().join(CURRENT)).unwrap();
         assert_eq!(state.enrolment().unwrap(), None);

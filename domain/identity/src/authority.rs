@@ -11,6 +11,9 @@ use crate::{
     limits::{BACKDATE_MS, ISSUING_CA_LIFE_MS, ROOT_CA_LIFE_MS, SERVER_LIFE_MS},
 };
 
+/// What a hub is called in the names of its certificates.
+pub const HUB_NAME: &str = "Hedgerow";
+
 /// Plans the root CA for a key.
 #[must_use]
 pub fn root(key: Vec<u8>, hub: &str, serial: Serial, now: Timestamp) -> CertificatePlan {
@@ -26,11 +29,22 @@ pub fn root(key: Vec<u8>, hub: &str, serial: Serial, now: Timestamp) -> Certific
     }
 }
 
-/// Plans the issuing CA for a key.
+/// Plans the issuing CA for a key: the hub's `number`th, from 1. Each has a name of its own, so that nobody
+/// takes the revocation list of one for that of another (RFC 5280 section 5.1.2.3).
 #[must_use]
-pub fn issuing(key: Vec<u8>, hub: &str, serial: Serial, now: Timestamp) -> CertificatePlan {
+pub fn issuing(
+    key: Vec<u8>,
+    hub: &str,
+    number: usize,
+    serial: Serial,
+    now: Timestamp,
+) -> CertificatePlan {
+    let subject = match number {
+        0 | 1 => format!("{hub} issuing CA"),
+        _ => format!("{hub} issuing CA {number}"),
+    };
     CertificatePlan {
-        subject: format!("{hub} issuing CA"),
+        subject,
         not_after: now.plus_ms(ISSUING_CA_LIFE_MS),
         usage: Usage::IssuingCa,
         ..root(key, hub, serial, now)
@@ -58,6 +72,37 @@ pub fn server(
         usage: Usage::Server,
         issuer: Issuer::Issuing,
     }
+}
+
+/// Plans the next server certificate, with the names of the one in use; `None` when that can't be read.
+#[must_use]
+pub fn server_again(
+    key: Vec<u8>,
+    in_use: &[u8],
+    serial: Serial,
+    now: Timestamp,
+) -> Option<CertificatePlan> {
+    let (_, names) = read(in_use)?;
+    let subject = names.iter().find_map(|name| match name {
+        Name::Dns(host) => Some(host.clone()),
+        Name::Uri(_) | Name::Ip(_) => None,
+    });
+    let plan = server(key, subject.as_slice(), &[], serial, now);
+    Some(CertificatePlan { names, ..plan })
+}
+
+/// The key that a certificate is for: SubjectPublicKeyInfo in DER; `None` when it can't be read.
+#[must_use]
+pub fn public_key(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.public_key().raw.to_vec())
+}
+
+/// The serial number of a certificate of ours; `None` when it is not one.
+#[must_use]
+pub fn serial(der: &[u8]) -> Option<Serial> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.raw_serial().try_into().ok().map(Serial::from_bytes)
 }
 
 /// From when to when a certificate is valid, and the names that it has; `None` when it can't be read.
@@ -103,6 +148,22 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    #[test]
+    fn each_issuing_ca_has_a_name_of_its_own() {
+        let serial = Serial::from_random([0; 16]);
+        let named = |number| issuing(vec![], "Hub", number, serial, NOW).subject;
+        let names = ["Hub issuing CA", "Hub issuing CA 2", "Hub issuing CA 3"];
+        assert_eq!([named(1), named(2), named(3)], names);
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_key_serial_or_successor() {
+        for junk in [&b""[..], b"\x30\x00", &[0xff; 64]] {
+            assert_eq!((public_key(junk), super::serial(junk)), (None, None));
+            assert_eq!(server_again(vec![], junk, Serial::from_random([0; 16]), NOW), None);
+        }
+    }
 
     #[test]
     fn a_server_certificate_is_stale_when_due_or_when_a_name_is_missing() {

@@ -9,6 +9,8 @@ pub const DEVICE_LIFE_MS: i64 = 30 * DAY_MS;
 pub const SERVER_LIFE_MS: i64 = 90 * DAY_MS;
 /// How long the issuing CA lives.
 pub const ISSUING_CA_LIFE_MS: i64 = 5 * 365 * DAY_MS;
+/// Issuing CAs that a hub ever has: one a month for ten years.
+pub const ISSUING_CAS_MAX: usize = 120;
 /// How long the root CA lives.
 pub const ROOT_CA_LIFE_MS: i64 = 20 * 365 * DAY_MS;
 /// How far certificates are dated back, for clocks that run behind ours.

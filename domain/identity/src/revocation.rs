@@ -11,6 +11,8 @@ pub enum Reason {
     Unspecified,
     /// keyCompromise (1).
     KeyCompromise,
+    /// cACompromise (2): the key of the CA that issued it is in other hands.
+    CaCompromise,
     /// superseded (4).
     Superseded,
     /// cessationOfOperation (5): the device was retired.
@@ -24,8 +26,21 @@ impl Reason {
         match self {
             Self::Unspecified => 0,
             Self::KeyCompromise => 1,
+            Self::CaCompromise => 2,
             Self::Superseded => 4,
             Self::CessationOfOperation => 5,
+        }
+    }
+
+    /// The name in RFC 5280.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::CaCompromise => "cACompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
         }
     }
 
@@ -34,6 +49,7 @@ impl Reason {
     pub const fn from_code(code: u8) -> Self {
         match code {
             1 => Self::KeyCompromise,
+            2 => Self::CaCompromise,
             4 => Self::Superseded,
             5 => Self::CessationOfOperation,
             _ => Self::Unspecified,
@@ -98,7 +114,7 @@ mod tests {
 
     #[test]
     fn reasons_are_read_as_they_are_written() {
-        for code in [0, 1, 4, 5] {
+        for code in [0, 1, 2, 4, 5] {
             assert_eq!(Reason::from_code(code).code(), code);
         }
         assert_eq!(Reason::from_code(99), Reason::Unspecified);

@@ -4,31 +4,31 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Query, State},
+    extract::{DefaultBodyLimit, Path, Query, State},
     http::header,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_base::{Fault, TenantId};
-use hedgerow_control::{Control, Failure};
-use hedgerow_listen::server::now;
-use hedgerow_onboarding::est::BASE_PATH;
+use hedgerow_control::{Control, Failure, ListOf};
+use hedgerow_listen::{certificate_key, server::now};
+use hedgerow_onboarding::{ClaimCode, est::BASE_PATH};
 use hedgerow_tlog::Note;
 use serde::Deserialize;
 
-use crate::{Caller, RevocationList, est, limits::BODY_BYTES_MAX, problem::status_of};
+use crate::{
+    Caller, RevocationLists, est, limits::BODY_BYTES_MAX, problem::status_of, rest::devices::hex,
+};
 
 /// What the handlers need.
 pub struct Devices {
     /// The control plane.
     pub control: Arc<Control>,
-    /// Root CA, in DER.
-    pub root: Vec<u8>,
-    /// Issuing CA, in DER.
-    pub issuing: Vec<u8>,
-    /// The list that is given out.
-    pub revocation: Arc<RevocationList>,
+    /// Root CA and the issuing CA that signs now, in DER.
+    pub authorities: Box<dyn Fn() -> [Vec<u8>; 2] + Send + Sync>,
+    /// The lists that are given out.
+    pub revocation: Arc<RevocationLists>,
     /// Size of a checkpoint of ours; none when it is not one.
     pub size_of: fn(&Note) -> Option<u64>,
     /// The audit log's public key.
@@ -44,7 +44,7 @@ pub const ROUTES: [(&str, &str); 7] = [
     ("POST", "/.well-known/est/simpleenroll"),
     ("POST", "/.well-known/est/simplereenroll"),
     ("GET", "/.well-known/hedgerow"),
-    ("GET", "/crl/issuing.crl"),
+    ("GET", "/crl/{name}"),
     ("GET", "/audit/checkpoint"),
 ];
 
@@ -58,7 +58,7 @@ pub fn router(devices: Arc<Devices>) -> Router {
     Router::new()
         .nest(BASE_PATH, est)
         .route("/.well-known/hedgerow", get(doors))
-        .route("/crl/issuing.crl", get(crl))
+        .route("/crl/{name}", get(crl))
         .route("/audit/checkpoint", get(checkpoint))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(devices)
@@ -80,11 +80,36 @@ pub(crate) fn plain(failure: &Failure) -> Response {
     response
 }
 
-async fn crl(State(devices): State<Arc<Devices>>) -> Response {
-    match devices.revocation.current(&devices.control, now()).await {
+/// `issuing.crl` is the list of the issuing CA that signs now, `root.crl` that of the root, and each issuing
+/// CA has its own by the first 16 bytes of SHA-256 over its key, in hex.
+async fn crl(State(devices): State<Arc<Devices>>, Path(name): Path<String>) -> Response {
+    let of = match list_of(&devices.control, &name).await {
+        Ok(of) => of,
+        Err(failure) => return plain(&failure),
+    };
+    match devices.revocation.current(&devices.control, of, now()).await {
         Ok(list) => ([(header::CONTENT_TYPE, "application/pkix-crl")], list).into_response(),
         Err(failure) => plain(&failure),
     }
+}
+
+async fn list_of(control: &Control, name: &str) -> Result<ListOf, Failure> {
+    if name == "root.crl" {
+        return Ok(ListOf::Root);
+    }
+    let issuing = control.issuing_authorities().await?;
+    let found = match name {
+        "issuing.crl" => issuing.first(),
+        _ => issuing.iter().find(|one| list_name(&one.der).as_deref() == Some(name)),
+    };
+    let absent = || Failure::absent("list; see issuing.crl and root.crl");
+    found.map(|one| ListOf::Issuing(one.id)).ok_or_else(absent)
+}
+
+/// What the revocation list of an issuing CA is called.
+pub(crate) fn list_name(issuing: &[u8]) -> Option<String> {
+    let key = certificate_key(issuing).ok()?;
+    Some(format!("{}.crl", hex(&ClaimCode::hub_fingerprint(key))))
 }
 
 #[derive(Deserialize)]

@@ -32,9 +32,10 @@ fn certificates(der: &[&[u8]]) -> Response {
     ([("content-type", est::PKCS7_TYPE), BASE64], body).into_response()
 }
 
-/// Root and issuing CA.
+/// Root CA, and the issuing CA that signs now.
 pub(crate) async fn cacerts(State(devices): State<Arc<Devices>>) -> Response {
-    certificates(&[&devices.root, &devices.issuing])
+    let [root, issuing] = (devices.authorities)();
+    certificates(&[&root, &issuing])
 }
 
 /// What we like to see in a request.

@@ -27,6 +27,6 @@ pub use meters::{BrokerLimits, Limit, Meters};
 pub use onlooker::{EnterWire, Onlookers};
 pub use pages::Passkeys;
 pub use people::{Bounds, Doorstep, People};
-pub use revocation::RevocationList;
+pub use revocation::RevocationLists;
 pub use serve::{Caller, serve_local, serve_tls};
 pub use websocket::{TakeMqtt, WebSocketStream};

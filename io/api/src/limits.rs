@@ -16,6 +16,8 @@ pub const STREAMS_MAX: u32 = 64;
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a revocation list is given out before it is made anew.
 pub const CRL_KEEP_MS: i64 = 3_600_000;
+/// Devices and programs that a person can agree to cut off at once: more than there are anywhere.
+pub const CUT_OFF_MAX: u64 = 1_000_000_000;
 /// Passkey ceremonies under way at the same time; the oldest gives way.
 pub const CEREMONIES_MAX: usize = 1024;
 /// How long a person may take to answer their passkey's question.

@@ -33,7 +33,7 @@ use crate::rest::{
         profiles::list, profiles::one, profiles::document, profiles::put, profiles::remove,
         profiles::accept, profiles::narrow,
         audit::list, audit::verify, audit::checkpoint,
-        authority::list, authority::revoked,
+        authority::list, authority::revoked, authority::rotate, authority::distrust,
         things::list, things::one, things::value,
         persons::list, persons::add, persons::set_role, persons::remove,
         tokens::create, tokens::list, tokens::remove,

@@ -1,34 +1,62 @@
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use hedgerow_base::Timestamp;
-use hedgerow_control::{Control, Failure};
+use hedgerow_control::{Control, Failure, ListOf};
 
 use crate::limits::CRL_KEEP_MS;
 
-/// The signed list that is given out, made anew when something was revoked or it gets old.
 #[derive(Debug, Default)]
-pub struct RevocationList(Mutex<Option<(Timestamp, Vec<u8>)>>);
+struct Kept {
+    /// How often something was revoked: a list that was begun before is not kept.
+    revocations: u64,
+    /// When a list was made, and the list.
+    lists: BTreeMap<ListOf, (Timestamp, Vec<u8>)>,
+}
 
-impl RevocationList {
+/// The signed lists that are given out, each made anew when something was revoked or it gets old. There are
+/// as many as CAs.
+#[derive(Debug, Default)]
+pub struct RevocationLists(Mutex<Kept>);
+
+impl RevocationLists {
     /// Something was revoked: the next one who asks gets a new list.
     pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut kept = self.kept();
+        kept.revocations += 1;
+        kept.lists.clear();
     }
 
-    /// The list in DER.
+    /// The list of one CA in DER.
     ///
     /// # Errors
     /// When it can't be made.
-    pub async fn current(&self, control: &Control, now: Timestamp) -> Result<Vec<u8>, Failure> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((made, list)) = kept
+    pub async fn current(
+        &self,
+        control: &Control,
+        of: ListOf,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, Failure> {
+        let (before, known) = {
+            let kept = self.kept();
+            (kept.revocations, kept.lists.get(&of).cloned())
+        };
+        if let Some((made, list)) = known
             && (0..CRL_KEEP_MS).contains(&now.since_ms(made))
         {
             return Ok(list);
         }
-        let list = control.revocation_list(now).await?;
-        let kept = Some((now, list.clone()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        let list = control.revocation_list(of, now).await?;
+        let mut kept = self.kept();
+        if kept.revocations == before {
+            kept.lists.insert(of, (now, list.clone()));
+        }
         Ok(list)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

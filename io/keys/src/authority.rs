@@ -10,7 +10,8 @@ use hedgerow_control::{
     ports::{Pending, Signer},
 };
 use hedgerow_identity::{
-    CertificatePlan, Issuer as By, Name, Usage,
+    CertificatePlan, Issuer as By, Name, Usage, authority,
+    limits::ISSUING_CAS_MAX,
     revocation::{CrlPlan, Reason},
 };
 use rcgen::{
@@ -27,7 +28,12 @@ use crate::{EcKey, KeyError, KeyFile, SealingKey};
 pub struct Authority {
     directory: PathBuf,
     sealing: Arc<SealingKey>,
-    keys: Mutex<BTreeMap<&'static str, Arc<EcKey>>>,
+    keys: Mutex<BTreeMap<String, Arc<EcKey>>>,
+}
+
+/// Where the key of the `number`th issuing CA is, from 1.
+fn issuing(number: usize) -> String {
+    if number <= 1 { "issuing".into() } else { format!("issuing-{number}") }
 }
 
 impl Authority {
@@ -41,13 +47,50 @@ impl Authority {
     ///
     /// # Errors
     /// When its file can't be used.
-    pub fn key(&self, kind: &'static str) -> Result<Arc<EcKey>, KeyError> {
+    pub fn key(&self, kind: &str) -> Result<Arc<EcKey>, KeyError> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get(kind) {
             return Ok(Arc::clone(key));
         }
         let key = EcKey::open_or_make(&KeyFile::new(&self.directory, kind), &self.sealing)?;
-        Ok(Arc::clone(keys.entry(kind).or_insert(Arc::new(key))))
+        Ok(Arc::clone(keys.entry(kind.to_owned()).or_insert(Arc::new(key))))
+    }
+
+    /// The key of a kind, if it was made before.
+    fn made(&self, kind: &str) -> Result<Option<Arc<EcKey>>, KeyError> {
+        if let Some(key) = self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(kind) {
+            return Ok(Some(Arc::clone(key)));
+        }
+        let is_there = KeyFile::new(&self.directory, kind).read(&self.sealing)?.is_some();
+        is_there.then(|| self.key(kind)).transpose()
+    }
+
+    /// The key that signs for an issuer: the one in its certificate, wherever it lies. A key that was made
+    /// and never certified is in nobody's way.
+    fn signing(&self, issuer: &[u8]) -> Result<Arc<EcKey>, Failure> {
+        let wanted = authority::public_key(issuer);
+        let wanted = wanted.ok_or_else(|| broken("an issuer's certificate can't be read"))?;
+        let names = std::iter::once("root".to_owned()).chain((1..=ISSUING_CAS_MAX).map(issuing));
+        for name in names {
+            match self.made(&name)? {
+                Some(key) if key.spki() == wanted => return Ok(key),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Err(broken("the key of an issuer's certificate is not there; restore a backup"))
+    }
+
+    /// The first key for an issuing CA that none of `certified` has; made when it is missing.
+    fn next_issuing(&self, certified: &[Vec<u8>]) -> Result<Vec<u8>, Failure> {
+        for number in 1..=ISSUING_CAS_MAX {
+            let key = self.key(&issuing(number))?;
+            if certified.iter().all(|known| known != key.spki()) {
+                return Ok(key.spki().to_vec());
+            }
+        }
+        let reason = format!("a hub has up to {ISSUING_CAS_MAX} issuing CAs in its life");
+        Err(Failure::new(Fault::TooMuch, reason))
     }
 
     fn issue(&self, plan: &CertificatePlan, issuer: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
@@ -55,9 +98,9 @@ impl Authority {
         let certificate = match plan.issuer {
             By::Root if issuer.is_none() => params.self_signed(&Hand(self.key("root")?)),
             By::Root | By::Issuing => {
-                let kind = if plan.issuer == By::Root { "root" } else { "issuing" };
                 let der = issuer.ok_or_else(|| broken("an issuer's certificate is missing"))?;
-                let issuer = Issuer::from_ca_cert_der(&der.into(), Hand(self.key(kind)?));
+                let hand = Hand(self.signing(&der)?);
+                let issuer = Issuer::from_ca_cert_der(&der.into(), hand);
                 let key = SubjectPublicKeyInfo::from_der(&plan.key).map_err(broken)?;
                 params.signed_by(&key, &issuer.map_err(broken)?)
             }
@@ -66,7 +109,8 @@ impl Authority {
     }
 
     fn list(&self, plan: &CrlPlan, issuer: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let issuer = Issuer::from_ca_cert_der(&issuer.into(), Hand(self.key("issuing")?));
+        let hand = Hand(self.signing(&issuer)?);
+        let issuer = Issuer::from_ca_cert_der(&issuer.into(), hand);
         let revoked = plan.revoked.iter().map(|one| {
             Ok(RevokedCertParams {
                 serial_number: SerialNumber::from_slice(one.serial.as_bytes()),
@@ -91,6 +135,10 @@ impl Authority {
 impl Signer for Authority {
     fn public_key(&self, kind: &'static str) -> Pending<'_, Vec<u8>> {
         Box::pin(async move { Ok(self.key(kind)?.spki().to_vec()) })
+    }
+
+    fn next_issuing_key(&self, certified: Vec<Vec<u8>>) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { self.next_issuing(&certified) })
     }
 
     fn certificate(&self, plan: CertificatePlan, issuer: Option<Vec<u8>>) -> Pending<'_, Vec<u8>> {
@@ -147,6 +195,7 @@ const fn reason(reason: Reason) -> Option<RevocationReason> {
         // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
         Reason::Unspecified => None,
         Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
+        Reason::CaCompromise => Some(RevocationReason::CaCompromise),
         Reason::Superseded => Some(RevocationReason::Superseded),
         Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
     }
@@ -183,7 +232,7 @@ impl SigningKey for Hand {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_identity::{Serial, authority, limits::DEVICE_LIFE_MS, revocation};
+    use hedgerow_identity::{Serial, limits::DEVICE_LIFE_MS, revocation};
     use x509_parser::prelude::{FromDer, X509Certificate};
     use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -199,7 +248,7 @@ mod tests {
         let key = |kind| ca.key(kind).unwrap().spki().to_vec();
         let plan = authority::root(key("root"), "hub", serial(1), NOW);
         let root = ca.issue(&plan, None).unwrap();
-        let plan = authority::issuing(key("issuing"), "hub", serial(2), NOW);
+        let plan = authority::issuing(key("issuing"), "hub", 1, serial(2), NOW);
         let issuing = ca.issue(&plan, Some(root.clone())).unwrap();
         (directory, ca, root, issuing)
     }
@@ -232,6 +281,70 @@ mod tests {
         assert_eq!(device.raw_serial(), plan.serial.as_bytes());
         let usage = device.extended_key_usage().unwrap().unwrap().value;
         assert!(usage.client_auth && !usage.server_auth);
+    }
+
+    /// The next issuing CA after those of `before`, made in full.
+    fn rotated(ca: &Authority, root: &[u8], before: &[&[u8]]) -> Vec<u8> {
+        let certified: Vec<_> =
+            before.iter().map(|der| authority::public_key(der).unwrap()).collect();
+        let key = ca.next_issuing(&certified).unwrap();
+        let serial = Serial::from_random([9; 16]);
+        let plan = authority::issuing(key, "hub", before.len() + 1, serial, NOW);
+        ca.issue(&plan, Some(root.to_vec())).unwrap()
+    }
+
+    #[test]
+    fn each_issuing_ca_signs_with_the_key_in_its_certificate() {
+        let (_directory, ca, root, first) = made();
+        let second = rotated(&ca, &root, &[&first]);
+        let third = rotated(&ca, &root, &[&second, &first]);
+        let all = [&first, &second, &third];
+        let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
+        for issuer in all {
+            let device = ca.issue(&plan, Some(issuer.clone())).unwrap();
+            let (_, device) = X509Certificate::from_der(&device).unwrap();
+            for other in all {
+                let (_, by) = X509Certificate::from_der(other).unwrap();
+                assert_eq!(device.verify_signature(Some(by.public_key())).is_ok(), other == issuer);
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_made_and_never_certified_signs_nothing_and_is_used_next() {
+        let (directory, ca, root, first) = made();
+        let key = |der: &[u8]| authority::public_key(der).unwrap();
+        // The power is cut after this: the key is there, its certificate is not.
+        let cut = ca.next_issuing(&[key(&first)]).unwrap();
+        let sealing = SealingKey::from_file(&directory.path().join("elsewhere/seal")).unwrap();
+        let ca = Authority::new(directory.path(), Arc::new(sealing));
+        let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
+        let device = ca.issue(&plan, Some(first.clone())).unwrap();
+        let (_, device) = X509Certificate::from_der(&device).unwrap();
+        let (_, issuer) = X509Certificate::from_der(&first).unwrap();
+        device.verify_signature(Some(issuer.public_key())).unwrap();
+        let second = rotated(&ca, &root, &[&first]);
+        assert_eq!(key(&second), cut);
+        assert_ne!(key(&rotated(&ca, &root, &[&first, &second])), cut);
+    }
+
+    #[test]
+    fn a_certificate_whose_key_is_not_here_signs_nothing() {
+        let ((_one, ca, ..), (_two, _, _, foreign)) = (made(), made());
+        let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
+        let refused = ca.issue(&plan, Some(foreign.clone())).unwrap_err();
+        assert!(refused.reason.contains("key of an issuer's certificate"), "{refused}");
+        assert!(ca.list(&revocation::list([], 1, NOW), foreign).is_err());
+    }
+
+    #[test]
+    fn so_many_issuing_cas_are_made_and_one_more_is_refused() {
+        let (_directory, ca, ..) = made();
+        let mut certified = Vec::new();
+        for _ in 0..ISSUING_CAS_MAX {
+            certified.push(ca.next_issuing(&certified).unwrap());
+        }
+        assert_eq!(ca.next_issuing(&certified).unwrap_err().fault, Fault::TooMuch);
     }
 
     #[test]

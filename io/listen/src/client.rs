@@ -4,9 +4,11 @@ use std::{
     fmt, io,
     net::{TcpStream, ToSocketAddrs},
     sync::Arc,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hedgerow_base::Timestamp;
 use hedgerow_onboarding::{
     ClaimCode,
     est::{EXPORTER_BYTES, EXPORTER_LABEL},
@@ -20,6 +22,7 @@ use rustls::{
     },
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::WebPkiClientVerifier,
     sign::CertifiedKey,
 };
 
@@ -149,6 +152,18 @@ pub fn channel_binding(tls: &ClientConnection) -> Result<String, ConnectError> {
     tls.export_keying_material([0; EXPORTER_BYTES], EXPORTER_LABEL, None)
         .map(|bytes| STANDARD.encode(bytes))
         .map_err(|error| ConnectError::Tls(error.to_string()))
+}
+
+/// Whether a client certificate of ours leads to the root by this issuing CA, at `at`.
+#[must_use]
+pub fn leads_to_root(leaf: &[u8], issuing: &[u8], root: &[u8], at: Timestamp) -> bool {
+    let mut roots = RootCertStore::empty();
+    let verifier = roots.add(CertificateDer::from(root)).ok().and_then(|()| {
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().ok()
+    });
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(at.as_secs().unsigned_abs()));
+    let (leaf, issuing) = (CertificateDer::from(leaf), CertificateDer::from(issuing));
+    verifier.is_some_and(|verifier| verifier.verify_client_cert(&leaf, &[issuing], at).is_ok())
 }
 
 #[derive(Debug)]

@@ -5,9 +5,12 @@
 //! only maker of proven [`Peer`](hedgerow_policy::Peer)s: it takes connections with limits at the door,
 //! verifies client certificates and says whose they are, and checks the secrets of programs' tokens.
 //!
-//! TLS is rustls with aws-lc-rs, 1.3 only but for the door of weak devices, X25519MLKEM768 first. Revocation is not judged here: a revoked
-//! certificate of ours passes TLS, so that it can be refused with a reason.
+//! TLS is rustls with aws-lc-rs, 1.3 only but for the door of weak devices, X25519MLKEM768 first. Revocation of single
+//! certificates is not judged here: a revoked one of ours passes TLS, so that it can be refused with a reason.
+//! One of an issuing CA that is not trusted any more ends in TLS, with the alert certificate_revoked.
 
+#[cfg(feature = "server")]
+mod anchors;
 #[cfg(feature = "server")]
 mod caller;
 pub mod client;
@@ -23,6 +26,8 @@ mod spki;
 #[cfg(feature = "server")]
 mod stream;
 
+#[cfg(feature = "server")]
+pub use anchors::Anchors;
 #[cfg(feature = "server")]
 pub use caller::{Caller, NotSignedIn, Proved, Shown, SignIn, Unproven};
 pub use identity::{HandshakeKey, Identity};

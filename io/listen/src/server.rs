@@ -15,9 +15,8 @@ use hedgerow_onboarding::{
 };
 use hedgerow_policy::{CertificateId, DirectDevice, Peer, Witness};
 use rustls::{
-    CommonState, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
-    pki_types::CertificateDer,
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
+    CommonState, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use sha2::{Digest, Sha256};
@@ -30,7 +29,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::{
-    Identity, SignIn,
+    Anchors, Identity, SignIn,
+    anchors::ByAnchors,
     limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     provider,
 };
@@ -78,15 +78,15 @@ pub enum ClientCertificates {
     /// None: browsers would stop at a chooser.
     Never,
     /// One of these authorities, if the client has one.
-    Welcome(Vec<Vec<u8>>),
+    Welcome(Arc<Anchors>),
     /// One of these authorities, or no connection.
-    Required(Vec<Vec<u8>>),
+    Required(Arc<Anchors>),
 }
 
 /// How a port speaks TLS: 1.3 only, no tickets (they cost memory and time; see `docs/performance.md`).
 ///
 /// # Errors
-/// When an authority's certificate can't be read.
+/// Never in practice: the version is known to the provider.
 pub fn config(
     slot: Arc<Slot>,
     clients: ClientCertificates,
@@ -111,25 +111,17 @@ fn config_of(
     clients: ClientCertificates,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let provider = provider();
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(versions)?;
-    let (anchors, is_required) = match clients {
-        ClientCertificates::Never => (Vec::new(), false),
-        ClientCertificates::Welcome(anchors) => (anchors, false),
-        ClientCertificates::Required(anchors) => (anchors, true),
-    };
-    let builder = if anchors.is_empty() && !is_required {
-        builder.with_no_client_auth()
-    } else {
-        let mut roots = RootCertStore::empty();
-        for anchor in anchors {
-            roots.add(CertificateDer::from(anchor))?;
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
+    let judged_by = |anchors, is_required| Arc::new(ByAnchors { anchors, is_required });
+    let builder = match clients {
+        ClientCertificates::Never => builder.with_no_client_auth(),
+        ClientCertificates::Welcome(anchors) => {
+            builder.with_client_cert_verifier(judged_by(anchors, false))
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let verifier = if is_required { verifier } else { verifier.allow_unauthenticated() };
-        let verifier = verifier.build().map_err(|e| rustls::Error::General(e.to_string()))?;
-        builder.with_client_cert_verifier(verifier)
+        ClientCertificates::Required(anchors) => {
+            builder.with_client_cert_verifier(judged_by(anchors, true))
+        }
     };
     let mut config = builder.with_cert_resolver(slot);
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();

@@ -12,6 +12,8 @@ pub struct Examination {
     pub files: Vec<(&'static str, Vec<String>)>,
     /// The hub's newest certificates, by kind, in DER.
     pub certificates: Vec<(String, Vec<u8>)>,
+    /// Earlier issuing CAs that are still trusted, newest first, in DER.
+    pub overlapping: Vec<Vec<u8>>,
     /// The newest moment that was written down.
     pub newest: Option<Timestamp>,
 }
@@ -26,6 +28,7 @@ pub async fn examine(directory: &Path) -> Examination {
                     check(&mut connection).await.unwrap_or_else(|error| vec![said(&error)]);
                 if name == "hub.db" {
                     found.certificates = certificates(&mut connection).await.unwrap_or_default();
+                    found.overlapping = overlapping(&mut connection).await.unwrap_or_default();
                     found.newest = newest(&mut connection).await.unwrap_or_default();
                 }
                 let _ = connection.close().await;
@@ -68,6 +71,13 @@ async fn certificates(
     let newest = "SELECT kind, der FROM authority
                   WHERE seq IN (SELECT max(seq) FROM authority GROUP BY kind) ORDER BY seq";
     sqlx::query_as(newest).fetch_all(connection).await
+}
+
+async fn overlapping(connection: &mut SqliteConnection) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    // A hub that was not started since these were brought in knows no column for it, and has one CA.
+    let earlier = "SELECT der FROM authority WHERE kind = 'issuing' AND distrusted IS NULL
+                   AND seq < (SELECT max(seq) FROM authority WHERE kind = 'issuing') ORDER BY seq DESC";
+    sqlx::query_scalar(earlier).fetch_all(connection).await
 }
 
 async fn newest(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, sqlx::Error> {

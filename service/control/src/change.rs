@@ -7,6 +7,26 @@ use hedgerow_registry::{Device, DeviceKey, KeyStorage, Label, State};
 
 use crate::Token;
 
+/// A certificate of the hub's own, as the store numbers it: a later one has a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AuthorityId(pub i64);
+
+impl AuthorityId {
+    /// Before the first.
+    pub const NONE: Self = Self(0);
+}
+
+/// A certificate of the hub's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityRecord {
+    /// Its number.
+    pub id: AuthorityId,
+    /// The certificate.
+    pub der: Vec<u8>,
+    /// Since when what it signed is not trusted any more, and why: issuing CAs only.
+    pub distrusted: Option<(Timestamp, Reason)>,
+}
+
 /// A certificate that the hub issued to a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateRecord {
@@ -14,6 +34,8 @@ pub struct CertificateRecord {
     pub id: CertificateId,
     /// Whose.
     pub device: DeviceKey,
+    /// By which issuing CA.
+    pub issuer: AuthorityId,
     /// Serial number.
     pub serial: Serial,
     /// SubjectPublicKeyInfo in DER.
@@ -119,7 +141,7 @@ pub enum Change {
         /// From which of them.
         because: Option<Fact>,
     },
-    /// A new certificate.
+    /// A new certificate; refused when its issuer is not the newest issuing CA.
     AddCertificate(Box<CertificateRecord>),
     /// Every unrevoked certificate of a device is revoked.
     RevokeCertificates(DeviceKey, Reason),
@@ -152,12 +174,27 @@ pub enum Change {
         /// The revision that the editor saw.
         seen: i64,
     },
-    /// A certificate of the hub's own.
+    /// A certificate of the hub's own; refused when another came in between.
     AddAuthority {
         /// `root`, `issuing`, `server`.
         kind: &'static str,
+        /// The newest of its kind that the maker saw.
+        seen: AuthorityId,
         /// The certificate.
         der: Vec<u8>,
+    },
+    /// No issuing CA but the newest is trusted any more: whatever they signed for devices is revoked,
+    /// programs with a certificate of theirs lose their tokens. Refused when another CA came in between, or
+    /// more would be cut off than was agreed to.
+    DistrustIssuers {
+        /// The newest.
+        newest: AuthorityId,
+        /// Why.
+        reason: Reason,
+        /// How many devices and programs may be left without a valid certificate.
+        cut_off_max: u64,
+        /// What those devices' timelines say.
+        told: TimelineEntry,
     },
     /// A one-time link; the bytes are SHA-256 over its token.
     AddLink {
@@ -225,7 +262,7 @@ pub enum Change {
     },
     /// Signed out.
     EndSession([u8; 32]),
-    /// A new token.
+    /// A new token; refused when its certificate's issuer is not the newest issuing CA.
     AddToken(Box<Token>),
     /// The token is gone.
     RemoveToken(TenantId, i64),
@@ -242,6 +279,8 @@ pub enum Event {
     Token(TenantId, i64),
     /// Certificates were revoked: the list is to be made anew.
     Revoked,
+    /// The hub's own certificates changed: another is current, or some are not trusted any more.
+    Authority,
 }
 
 /// What lands together or not at all.

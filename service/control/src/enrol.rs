@@ -9,8 +9,6 @@ use hedgerow_identity::{CertificatePlan, Request, enrol};
 use hedgerow_policy::{Actor, CertificateId, DirectDevice, Fact, Permit, Standing, judge};
 use hedgerow_registry::{Device, DeviceKey, KeyStorage, State, Step};
 
-use hedgerow_base::Fault;
-
 use crate::{
     CertificateRecord, Change, Control, Ctx, Event, Failure, TimelineEntry,
     claim::claim_subject,
@@ -168,15 +166,23 @@ impl Control {
         plan: CertificatePlan,
         digest: impl Fn(&[u8]) -> CertificateId + Send,
     ) -> Result<CertificateRecord, Failure> {
-        let issuing = self.store.authority("issuing").await?;
-        let Some(issuing) = issuing else {
-            return Err(Failure::new(Fault::Unavailable, "the hub has no issuing CA yet"));
-        };
+        let issuing = self.issuing().await?;
+        let (issuer, revoked) = (issuing.id, None);
         let (serial, key) = (plan.serial, plan.key.clone());
         let (not_before, not_after) = (plan.not_before, plan.not_after);
-        let der = self.signer.certificate(plan, Some(issuing)).await?;
+        let der = self.signer.certificate(plan, Some(issuing.der)).await?;
         let id = digest(&der);
-        Ok(CertificateRecord { id, device, serial, key, der, not_before, not_after, revoked: None })
+        Ok(CertificateRecord {
+            id,
+            device,
+            issuer,
+            serial,
+            key,
+            der,
+            not_before,
+            not_after,
+            revoked,
+        })
     }
 }
 

@@ -22,6 +22,7 @@ pub mod ports;
 mod profiles;
 mod readings;
 mod revocation;
+mod rotation;
 mod standing;
 mod tokens;
 mod topics;
@@ -29,7 +30,10 @@ mod weak;
 
 pub use audit::{AuditPage, ProofOfGrowth, Verified};
 pub use carry::NewCarried;
-pub use change::{CertificateRecord, Change, Commit, Event, ProfileRecord, TimelineEntry};
+pub use change::{
+    AuthorityId, AuthorityRecord, CertificateRecord, Change, Commit, Event, ProfileRecord,
+    TimelineEntry,
+};
 pub use claim::{Claimed, NewClaim};
 pub use ctx::Ctx;
 pub use devices::{DevicePage, Edit, Sighting};
@@ -39,7 +43,9 @@ pub use first_start::Authority;
 pub use gate::{Control, Ports};
 pub use people::{Person, SignIn, SignInRequest};
 pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
+pub use revocation::ListOf;
+pub use rotation::{CutOff, Distrusted};
 pub use standing::Cause;
-pub use tokens::{NewToken, Token};
+pub use tokens::{NewToken, Token, TokenCertificate};
 pub use topics::{Named, NamedAs};
 pub use weak::NewWeakDevice;

@@ -15,7 +15,8 @@ use hedgerow_telemetry::{Bucket, Range};
 use hedgerow_tlog::{Hash, NodeId, Note};
 
 use crate::{
-    CertificateRecord, Commit, Event, Failure, Named, Person, ProfileRecord, TimelineEntry, Token,
+    AuthorityId, AuthorityRecord, CertificateRecord, Commit, Event, Failure, Named, Person,
+    ProfileRecord, TimelineEntry, Token,
 };
 
 /// An answer that takes a while.
@@ -110,12 +111,17 @@ pub trait Store: Send + Sync {
     fn certificate(&self, id: CertificateId) -> Pending<'_, Option<CertificateRecord>>;
     /// Certificates of a device, newest first.
     fn certificates(&self, device: DeviceKey) -> Pending<'_, Vec<CertificateRecord>>;
-    /// Everything that is revoked and has not ended by itself at `now`.
-    fn revoked(&self, now: Timestamp) -> Pending<'_, Vec<Revoked>>;
+    /// What an issuing CA signed, is revoked and has not ended by itself at `now`.
+    fn revoked(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, Vec<Revoked>>;
+    /// Certificates of devices that an issuing CA signed which is not trusted any more, as far as they have
+    /// not ended by themselves at `now`.
+    fn distrusted(&self, now: Timestamp) -> Pending<'_, Vec<CertificateId>>;
+    /// How many devices, of every tenant, have no valid certificate of this issuing CA, and one of another.
+    fn hanging_on_others(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, u64>;
     /// The next number of a revocation list; each call gives a higher one.
     fn next_crl_number(&self) -> Pending<'_, u64>;
-    /// The hub's own newest certificate of a kind.
-    fn authority(&self, kind: &'static str) -> Pending<'_, Option<Vec<u8>>>;
+    /// The hub's own certificates of a kind, newest first.
+    fn authorities(&self, kind: &'static str) -> Pending<'_, Vec<AuthorityRecord>>;
 
     /// Records of the audit log, newest first.
     fn audit<'a>(
@@ -200,9 +206,12 @@ pub trait History: Send + Sync {
 pub trait Signer: Send + Sync {
     /// SubjectPublicKeyInfo of `root`, `issuing` or `server`; made at the first call.
     fn public_key(&self, kind: &'static str) -> Pending<'_, Vec<u8>>;
-    /// Makes and signs a certificate; `issuer` is the issuer's certificate, none for the root itself.
+    /// SubjectPublicKeyInfo of a key for the next issuing CA: one that none of these certified ones is,
+    /// made when there is none. Until it is certified it signs nothing.
+    fn next_issuing_key(&self, certified: Vec<Vec<u8>>) -> Pending<'_, Vec<u8>>;
+    /// Makes and signs a certificate, with the key in the issuer's; `issuer` is the issuer's certificate, none for the root itself.
     fn certificate(&self, plan: CertificatePlan, issuer: Option<Vec<u8>>) -> Pending<'_, Vec<u8>>;
-    /// Makes and signs a revocation list for the issuing CA.
+    /// Makes and signs a revocation list, with the key in the issuer's certificate.
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>>;
 }
 

@@ -1,54 +1,94 @@
-//! The hub's certificates and its revocation list, for those who ask.
-
-use hedgerow_identity::revocation::{self, Revoked};
+//! The hub's certificates and its revocation lists, for those who ask.
 
 use hedgerow_base::{Fault, Timestamp};
+use hedgerow_identity::{
+    authority,
+    revocation::{self, Revoked},
+};
 
-use crate::{Control, Ctx, Failure, gate::action};
+use crate::{AuthorityId, AuthorityRecord, Control, Ctx, Failure, gate::action};
 
 action!(
     /// A person looks at the hub's certificates and at what it revoked.
     ReadAuthority = "authority.read", role Viewer, scope READ
 );
 
+/// Whose revocation list: each CA signs one, of what it signed itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListOf {
+    /// The root's: issuing CAs that are not trusted any more.
+    Root,
+    /// That of an issuing CA.
+    Issuing(AuthorityId),
+}
+
 impl Control {
-    /// The hub's own certificates in DER: root, issuing, server, as far as there are.
+    /// The hub's own certificates: the root, every issuing CA that it ever had, the newest first, and the
+    /// server's, as far as there are.
     ///
     /// # Errors
     /// Not allowed.
     pub async fn own_certificates(
         &self,
         ctx: &Ctx,
-    ) -> Result<Vec<(&'static str, Vec<u8>)>, Failure> {
+    ) -> Result<Vec<(&'static str, AuthorityRecord)>, Failure> {
         let _permit = self.permit::<ReadAuthority>(ctx).await?;
         let mut own = Vec::new();
-        for kind in ["root", "issuing", "server"] {
-            own.extend(self.store.authority(kind).await?.map(|der| (kind, der)));
-        }
+        own.extend(self.newest("root").await?.map(|root| ("root", root)));
+        let issuing = self.store.authorities("issuing").await?;
+        own.extend(issuing.into_iter().map(|one| ("issuing", one)));
+        own.extend(self.newest("server").await?.map(|server| ("server", server)));
         Ok(own)
     }
 
-    /// What is revoked and has not ended by itself.
+    /// What is revoked and has not ended by itself, each with the certificate of the CA that signed it.
     ///
     /// # Errors
     /// Not allowed.
-    pub async fn revoked(&self, ctx: &Ctx) -> Result<Vec<Revoked>, Failure> {
+    pub async fn revoked(&self, ctx: &Ctx) -> Result<Vec<(Vec<u8>, Revoked)>, Failure> {
         let _permit = self.permit::<ReadAuthority>(ctx).await?;
-        self.store.revoked(ctx.now).await
+        let mut revoked = Vec::new();
+        for issuing in self.store.authorities("issuing").await? {
+            let its = self.store.revoked(issuing.id, ctx.now).await?;
+            revoked.extend(its.into_iter().map(|one| (issuing.der.clone(), one)));
+        }
+        Ok(revoked)
     }
 
-    /// Makes and signs the list of revoked certificates as of `now`; the caller keeps it until the next
+    /// Every issuing CA that the hub ever had, newest first. They are public: whoever connects sees them.
+    ///
+    /// # Errors
+    /// When the store can't be used.
+    pub async fn issuing_authorities(&self) -> Result<Vec<AuthorityRecord>, Failure> {
+        self.store.authorities("issuing").await
+    }
+
+    /// Makes and signs a list of revoked certificates as of `now`; the caller keeps it until the next
     /// revocation or half its life.
     ///
     /// # Errors
-    /// When keys or store can't be used.
-    pub async fn revocation_list(&self, now: Timestamp) -> Result<Vec<u8>, Failure> {
-        let issuing = self.store.authority("issuing").await?;
-        let Some(issuing) = issuing else {
-            return Err(Failure::new(Fault::Unavailable, "the hub has no issuing CA yet"));
+    /// When keys or store can't be used, or there is no such CA.
+    pub async fn revocation_list(&self, of: ListOf, now: Timestamp) -> Result<Vec<u8>, Failure> {
+        let none = || Failure::new(Fault::Unavailable, "the hub has no such CA yet");
+        let issuing = self.store.authorities("issuing").await?;
+        let (issuer, revoked) = match of {
+            ListOf::Root => {
+                let root = self.newest("root").await?.ok_or_else(none)?;
+                (root.der, issuing.iter().filter_map(distrusted).collect())
+            }
+            ListOf::Issuing(id) => {
+                let found = issuing.into_iter().find(|one| one.id == id).ok_or_else(none)?;
+                (found.der, self.store.revoked(id, now).await?)
+            }
         };
-        let revoked = self.store.revoked(now).await?;
         let number = self.store.next_crl_number().await?;
-        self.signer.crl(revocation::list(revoked, number, now), issuing).await
+        self.signer.crl(revocation::list(revoked, number, now), issuer).await
     }
+}
+
+/// An issuing CA as the root's list has it.
+fn distrusted(issuing: &AuthorityRecord) -> Option<Revoked> {
+    let (at, reason) = issuing.distrusted?;
+    let ((_, not_after), _) = authority::read(&issuing.der)?;
+    Some(Revoked { serial: authority::serial(&issuing.der)?, at, reason, not_after })
 }

@@ -1,7 +1,7 @@
 //! Tokens: how programs sign in.
 
 use hedgerow_base::{Fault, TenantId, Timestamp};
-use hedgerow_identity::{Request, enrol};
+use hedgerow_identity::{Request, Serial, enrol};
 use hedgerow_policy::{
     CertificateId, Permit, Scopes, TopicGrant, TopicGrants,
     audit::{Effect, Entry},
@@ -9,7 +9,7 @@ use hedgerow_policy::{
 use hedgerow_registry::check_name;
 
 use crate::{
-    Change, Commit, Control, Ctx, Event, Failure,
+    AuthorityId, Change, Commit, Control, Ctx, Event, Failure,
     gate::{Effects, action},
     limits::{TOKEN_LIFE_MS_MAX, TOKENS_MAX},
 };
@@ -31,6 +31,17 @@ action!(
     MakeMachineToken = "token.machine", only HUB
 );
 
+/// The certificate that a program shows instead of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCertificate {
+    /// SHA-256 over its DER.
+    pub id: CertificateId,
+    /// By which issuing CA.
+    pub issuer: AuthorityId,
+    /// Its serial number; not known of the oldest.
+    pub serial: Option<Serial>,
+}
+
 /// A token as the hub keeps it: without the secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -41,7 +52,7 @@ pub struct Token {
     /// SHA-256 over its secret, which has 256 random bits; of a program with a certificate nobody knows any.
     pub hash: [u8; 32],
     /// The certificate that its program shows instead.
-    pub certificate: Option<CertificateId>,
+    pub certificate: Option<TokenCertificate>,
     /// What people call it.
     pub name: String,
     /// What it may do.
@@ -98,13 +109,12 @@ impl Control {
         let permit = self.permit::<MakeToken>(ctx).await?;
         let request = Request::parse(request)?;
         let mut token = self.token(ctx, permit.tenant(), new, self.random()).await?;
-        let Some(issuing) = self.store.authority("issuing").await? else {
-            return Err(Failure::new(Fault::Unavailable, "the hub has no issuing CA yet"));
-        };
-        let until = token.expires.unwrap_or(ctx.now);
-        let plan = enrol::application(token.id, &request, self.serial(), ctx.now, until);
-        let der = self.signer.certificate(plan, Some(issuing)).await?;
-        token.certificate = Some(digest(&der));
+        let issuing = self.issuing().await?;
+        let (until, serial) = (token.expires.unwrap_or(ctx.now), self.serial());
+        let plan = enrol::application(token.id, &request, serial, ctx.now, until);
+        let der = self.signer.certificate(plan, Some(issuing.der)).await?;
+        let (id, serial) = (digest(&der), Some(serial));
+        token.certificate = Some(TokenCertificate { id, issuer: issuing.id, serial });
         Ok((self.add_token(ctx, permit, token).await?, der))
     }
 
@@ -214,7 +224,8 @@ impl Control {
             return Err(Failure::new(Fault::Conflict, reason));
         }
         let effects = Effects::on(subject(id), vec![Change::RemoveToken(tenant, id)]);
-        self.commit(ctx, permit, effects.telling(Event::Token(tenant, id))).await
+        let effects = effects.telling(Event::Token(tenant, id)).telling(Event::Revoked);
+        self.commit(ctx, permit, effects).await
     }
 
     /// Tokens, without their secrets.

@@ -1,7 +1,7 @@
 //! The devices and tokens that the data plane knows: a snapshot in memory, kept true by the control plane.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
@@ -138,6 +138,22 @@ impl Directory {
             for carrier in carriers.into_iter().flatten() {
                 renew(&mut devices, (place.0, carrier));
             }
+        }
+        drop(devices);
+        self.changed();
+    }
+
+    /// These certificates, of whichever device, are not valid any more: one revision for all.
+    pub fn end_certificates(&self, ended: &HashSet<CertificateId>) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        let has_one = |entry: &Entry| {
+            entry.admission.certificates.iter().any(|known| ended.contains(&known.id))
+        };
+        for entry in devices.values_mut().filter(|entry| has_one(entry)) {
+            let mut admission = entry.admission.clone();
+            admission.certificates.retain(|known| !ended.contains(&known.id));
+            let (vitals, mapping) = (Arc::clone(&entry.vitals), entry.mapping.clone());
+            *entry = Arc::new(Entry { admission, vitals, mapping, compiled: OnceLock::new() });
         }
         drop(devices);
         self.changed();

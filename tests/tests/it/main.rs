@@ -19,6 +19,7 @@ mod limits;
 mod metrics;
 mod profiles;
 mod rights;
+mod rotation;
 mod sessions;
 mod standing;
 mod things;

@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 56] = [
+const OPERATIONS: [(&str, &str, bool); 58] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
@@ -58,6 +58,8 @@ const OPERATIONS: [(&str, &str, bool); 56] = [
     ("GET", "/api/v1/audit/checkpoint", true),
     ("GET", "/api/v1/authority", true),
     ("GET", "/api/v1/authority/revoked", true),
+    ("POST", "/api/v1/authority/rotate", false),
+    ("POST", "/api/v1/authority/distrust", false),
     ("GET", "/api/v1/people", false),
     ("POST", "/api/v1/people", false),
     ("PATCH", "/api/v1/people/{id}", false),
@@ -81,6 +83,7 @@ fn body(method: &str, path: &str) -> Value {
         ("POST", "/api/v1/weak-devices") => json!({"name": "x", "profile": "linux-host"}),
         ("POST", "/api/v1/people") => json!({"name": "x", "role": "viewer"}),
         ("PATCH", "/api/v1/people/{id}") => json!({"role": "viewer"}),
+        ("POST", "/api/v1/authority/distrust") => json!({"reason": "superseded"}),
         ("POST", "/api/v1/tokens") => json!({"name": "x", "scopes": ["read"]}),
         ("POST", "/api/v1/session/password") => json!({"password": "a long enough one"}),
         ("POST" | "PATCH" | "PUT", _) => json!({}),

@@ -1,6 +1,7 @@
 //! What a number or a word means: each a plain sentence, and what to do. Pure.
 
 use hedgerow_base::Timestamp;
+use hedgerow_identity::limits::DEVICE_LIFE_MS;
 use serde_json::{Value, json};
 
 const DAY_MS: i64 = 86_400_000;
@@ -105,6 +106,7 @@ pub(super) fn certificate(kind: &str, until: Timestamp, now: Timestamp) -> Findi
         "server" => {
             (25, "start the hub, or look into its log: it renews this certificate by itself")
         }
+        "issuing" => (365, "make a new one with `hedgerow ca rotate`"),
         _ => (365, "plan a new certificate authority: devices must get certificates of it before"),
     };
     if until <= now {
@@ -115,6 +117,29 @@ pub(super) fn certificate(kind: &str, until: Timestamp, now: Timestamp) -> Findi
         return Finding::new(check, State::Watch, says, advice);
     }
     Finding::new(check, State::Well, says, "")
+}
+
+/// Earlier issuing CAs that are still trusted, and since when there is a newer one.
+pub(super) fn overlap(earlier: usize, since: Timestamp, now: Timestamp) -> Option<Finding> {
+    if earlier == 0 {
+        return None;
+    }
+    let check = "earlier issuing CAs";
+    let says = format!("{earlier} still trusted, superseded {}", days_ago(now.since_ms(since)));
+    // By then every device has renewed that will.
+    if now.since_ms(since) < DEVICE_LIFE_MS {
+        return Some(Finding::new(check, State::Well, says, ""));
+    }
+    let advice = "`hedgerow ca distrust` ends the trust in them; it says first whom that cuts off";
+    Some(Finding::new(check, State::Watch, says, advice))
+}
+
+fn days_ago(ms: i64) -> String {
+    match ms.div_euclid(DAY_MS) {
+        ..=0 => "today".into(),
+        1 => "a day ago".into(),
+        days => format!("{days} days ago"),
+    }
 }
 
 /// What SQLite found in a file.
@@ -185,6 +210,14 @@ mod tests {
         assert_eq!(state("root", 365 * DAY_MS - 1), State::Watch);
         assert_eq!(state("root", 1), State::Watch);
         assert_eq!(state("root", 0), State::Wrong);
+    }
+
+    #[test]
+    fn an_earlier_issuing_ca_is_watched_once_every_device_can_have_renewed() {
+        let state = |ms| overlap(1, NOW, NOW.plus_ms(ms)).map(|found| found.state);
+        assert_eq!(state(DEVICE_LIFE_MS - 1), Some(State::Well));
+        assert_eq!(state(DEVICE_LIFE_MS), Some(State::Watch));
+        assert_eq!(overlap(0, NOW, NOW.plus_ms(DEVICE_LIFE_MS)), None);
     }
 
     #[test]

@@ -116,6 +116,9 @@ fn databases(data: &Path) -> Result<Vec<Finding>, std::io::Error> {
             }
         });
     }
+    let newest = examined.certificates.iter().find(|(kind, _)| kind == "issuing");
+    let since = newest.and_then(|(_, der)| authority::read(der)).map(|((from, _), _)| from);
+    found.extend(since.and_then(|since| findings::overlap(examined.overlapping.len(), since, now)));
     Ok(found)
 }
 

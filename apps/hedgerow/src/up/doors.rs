@@ -30,6 +30,7 @@ use super::{
     meters::Gauges,
     socket::{self, Socket},
     sys,
+    trust::Trust,
 };
 use crate::{args::Up, config::Config};
 
@@ -47,13 +48,13 @@ pub(super) struct Doors {
 
 pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Problem> {
     let (stop, _) = watch::channel(false);
-    let slot = Arc::clone(&hub.slot);
+    let slot = Arc::clone(&hub.trust.slot);
     tokio::spawn(Arc::clone(&hub.renewal).keep(Arc::clone(&slot)));
-    let anchors = vec![hub.authority.issuing.clone(), hub.authority.root.clone()];
+    let welcome = ClientCertificates::Welcome(Arc::clone(&hub.trust.anchors));
     let mut serving = Vec::new();
 
     let limits = &file.limits;
-    let mqtt = open_mqtt(hub, up, file, anchors.clone()).await?;
+    let mqtt = open_mqtt(hub, up, file, welcome.clone()).await?;
     let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
@@ -73,11 +74,10 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     ];
     let gauges = Gauges::new(hub, wire, open, limits.clone());
 
-    let tls = config(Arc::clone(&slot), ClientCertificates::Welcome(anchors), &[b"http/1.1"])?;
+    let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
-        root: hub.authority.root.clone(),
-        issuing: hub.authority.issuing.clone(),
+        authorities: authorities(&hub.trust),
         revocation: Arc::clone(&hub.revocation),
         size_of,
         log_key: *hub.notary.public_key(),
@@ -110,6 +110,15 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     Ok(Doors { https, devices, mqtts, local, name, mqtt, stop, serving })
 }
 
+/// Root and newest issuing CA, for devices that ask.
+fn authorities(trust: &Arc<Trust>) -> Box<dyn Fn() -> [Vec<u8>; 2] + Send + Sync> {
+    let trust = Arc::clone(trust);
+    Box::new(move || {
+        let authority = trust.authority();
+        [authority.root.clone(), authority.issuing.first().cloned().unwrap_or_default()]
+    })
+}
+
 /// What takes MQTT.
 struct Mqtt {
     wire: Wire<Plane>,
@@ -124,12 +133,12 @@ async fn open_mqtt(
     hub: &Hub,
     up: &Up,
     file: &Config,
-    anchors: Vec<Vec<u8>>,
+    welcome: ClientCertificates,
 ) -> Result<Mqtt, Problem> {
     let limits = &file.limits;
     let settings = Settings { shards: shards(), ..limits.wire.clone() };
     let (wire, flows) = start_wire(hub, settings)?;
-    let tls = config(Arc::clone(&hub.slot), ClientCertificates::Welcome(anchors), &[b"mqtt"])?;
+    let tls = config(Arc::clone(&hub.trust.slot), welcome, &[b"mqtt"])?;
     let plane = hub.plane.clone();
     let find = move |shown: Shown<'_>, now| {
         let found = match shown {
@@ -215,7 +224,7 @@ fn people(
         }),
         meters: Box::new(move || gauges.read()),
         random: Arc::new(SystemRandom),
-        ca_pem: pem(&hub.authority.root),
+        ca_pem: pem(&hub.trust.authority().root),
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),
@@ -241,7 +250,7 @@ fn listen_to_weak_devices(
     address: SocketAddr,
     failures_max: u32,
 ) -> Result<SocketAddr, Problem> {
-    let tls = config_for_weak_devices(Arc::clone(&hub.slot))?;
+    let tls = config_for_weak_devices(Arc::clone(&hub.trust.slot))?;
     let plane = hub.plane.clone();
     let sign_in = SignIn::with_failures_max(failures_max, move |shown, _| {
         let Shown::Secret { user, hash } = shown else { return None };

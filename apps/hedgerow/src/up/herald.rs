@@ -1,25 +1,28 @@
 //! Brings what is held in memory up to what was committed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use hedgerow_api::{Bounds, RevocationList};
+use hedgerow_api::{Bounds, RevocationLists};
 use hedgerow_control::{
-    Event, Failure, Token,
+    Authority, Event, Failure, Token,
     ports::{Herald, Pending, Store},
 };
+use hedgerow_listen::server::now;
 use hedgerow_plane::{DeviceAdmission, Plane, TokenAdmission, ValidCertificate};
 use hedgerow_policy::TopicGrants;
 use hedgerow_registry::{Device, DeviceKey, State};
 use tokio::sync::Mutex;
 
-use super::profiles::Profiles;
+use super::{profiles::Profiles, trust::Trust};
 
 /// Keeps the data plane's directory and the revocation list true.
 pub(super) struct Messenger {
     pub(super) store: Arc<dyn Store>,
     pub(super) plane: Plane,
     pub(super) profiles: Arc<Profiles>,
-    pub(super) revocation: Arc<RevocationList>,
+    pub(super) revocation: Arc<RevocationLists>,
+    /// Not there while the hub makes its first certificates.
+    pub(super) trust: OnceLock<Arc<Trust>>,
     /// Held from reading the store to writing what was read, so that nothing older overwrites it.
     pub(super) turn: Mutex<()>,
 }
@@ -65,6 +68,20 @@ impl Messenger {
         Ok(count)
     }
 
+    /// Another issuing CA signs, or some are not trusted any more: in one step for all devices.
+    async fn refresh_trust(&self) -> Result<(), Failure> {
+        let Some(trust) = self.trust.get() else { return Ok(()) };
+        if let Some(authority) = Authority::read(&*self.store).await? {
+            trust.adopt(authority)?;
+        }
+        self.revocation.forget();
+        let ended = self.store.distrusted(now()).await?;
+        if !ended.is_empty() {
+            self.plane.directory().end_certificates(&ended.into_iter().collect());
+        }
+        Ok(())
+    }
+
     async fn refresh_device(&self, key: DeviceKey) -> Result<(), Failure> {
         match self.store.device(key.tenant, key.id).await? {
             // A retired device stays known, so that it is told that it is retired.
@@ -83,7 +100,7 @@ fn token(token: &Token) -> Result<TokenAdmission, Failure> {
         tenant: token.tenant,
         token: token.id,
         hash: token.hash,
-        certificate: token.certificate,
+        certificate: token.certificate.map(|certificate| certificate.id),
         scopes: token.scopes,
         grants: Arc::new(TopicGrants::compile(&token.grants)?),
         expires: token.expires,
@@ -95,6 +112,7 @@ impl Herald for Messenger {
         Box::pin(async move {
             let _turn = self.turn.lock().await;
             match event {
+                Event::Authority => self.refresh_trust().await?,
                 Event::Revoked => self.revocation.forget(),
                 Event::Token(tenant, id) => {
                     let tokens = self.store.tokens(tenant).await?;

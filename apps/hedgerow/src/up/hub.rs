@@ -2,17 +2,17 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use hedgerow_api::RevocationList;
+use hedgerow_api::RevocationLists;
 use hedgerow_base::{Secret, TenantId};
-use hedgerow_control::{Authority, Control, Ctx, Ports, ports::Random};
+use hedgerow_control::{Control, Ctx, Ports, ports::Random};
 use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
-use hedgerow_listen::server::{Slot, now};
+use hedgerow_listen::server::now;
 use hedgerow_plane::{LocalBus, Plane, StoredSessions};
 use hedgerow_policy::Actor;
 use hedgerow_store::{
@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::{
     Problem, doors::Doors, herald::Messenger, names::Names, notices, profiles::Profiles,
-    renewal::Renewal, voice::Voice,
+    renewal::Renewal, trust::Trust, voice::Voice,
 };
 use crate::args::Up;
 
@@ -45,10 +45,9 @@ pub(super) struct Hub {
     /// What outlived the last hub, until the wire takes it.
     stored_sessions: StdMutex<StoredSessions>,
     pub(super) notary: Arc<Notary>,
-    pub(super) revocation: Arc<RevocationList>,
-    pub(super) authority: Authority,
-    /// The server certificate that new connections see.
-    pub(super) slot: Arc<Slot>,
+    pub(super) revocation: Arc<RevocationLists>,
+    /// The hub's own certificates.
+    pub(super) trust: Arc<Trust>,
     pub(super) renewal: Arc<Renewal>,
     pub(super) names: Names,
     /// Of the root's key, as in claim codes, in hex.
@@ -79,13 +78,14 @@ impl Hub {
         let plane =
             Plane::new(Arc::new(readings.clone()), Arc::clone(&bus) as _, Arc::clone(&queue) as _)
                 .with_sessions(Arc::new(sessions.clone()));
-        let revocation = Arc::new(RevocationList::default());
+        let revocation = Arc::new(RevocationLists::default());
         let profiles = Arc::new(Profiles::new()?);
         let messenger = Arc::new(Messenger {
             store: Arc::clone(&store) as _,
             plane: plane.clone(),
             profiles: Arc::clone(&profiles),
             revocation: Arc::clone(&revocation),
+            trust: OnceLock::new(),
             turn: Mutex::default(),
         });
         let voice = Arc::new(Voice::default());
@@ -99,14 +99,14 @@ impl Hub {
             herald: Arc::clone(&messenger) as _,
         }));
         let names = Names::find(&up.names);
-        let renewal =
-            Arc::new(Renewal { control: Arc::clone(&control), keys, names: names.clone() });
+        let renewal = Arc::new(Renewal { control: Arc::clone(&control), names: names.clone() });
         let authority = renewal.authority(now()).await?;
+        write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
+        let trust = Arc::new(Trust::new(keys, authority)?);
+        let _ = messenger.trust.set(Arc::clone(&trust));
         messenger.fill().await?;
         tokio::spawn(waiting.carry(Arc::clone(&control)));
         tokio::spawn(watch_the_clock(plane.clone()));
-        let slot = Slot::new(&renewal.identity(&authority)?);
-        write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
         Ok(Self {
             data: data.to_owned(),
             store,
@@ -119,8 +119,7 @@ impl Hub {
             stored_sessions: StdMutex::new(stored),
             notary,
             revocation,
-            authority,
-            slot,
+            trust,
             renewal,
             names,
             fingerprint: hub,
@@ -147,13 +146,13 @@ impl Hub {
         Ok(())
     }
 
-    /// Lets what waits reach the disk.
     /// Sessions and retained messages that outlived the last hub; once.
     pub(super) fn take_sessions(&self) -> StoredSessions {
         let mut stored = self.stored_sessions.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *stored)
     }
 
+    /// Lets what waits reach the disk.
     pub(super) async fn close(self) {
         if let Err(failure) = self.store.close().await {
             tracing::warn!(%failure, "the control store did not close well");
@@ -216,6 +215,7 @@ pub(super) fn pem(der: &[u8]) -> String {
 pub(super) mod tests {
     use clap::Parser;
     use hedgerow_base::Timestamp;
+    use hedgerow_control::ListOf;
 
     use super::*;
     use crate::args::{Args, Command};
@@ -238,7 +238,11 @@ pub(super) mod tests {
         let (_folder, hub) = hub().await;
         let at = |ms| {
             let (list, control) = (Arc::clone(&hub.revocation), Arc::clone(&hub.control));
-            async move { list.current(&control, Timestamp::from_ms(ms)).await.unwrap() }
+            async move {
+                let issuing = control.issuing_authorities().await.unwrap()[0].id;
+                let of = ListOf::Issuing(issuing);
+                list.current(&control, of, Timestamp::from_ms(ms)).await.unwrap()
+            }
         };
         let (start, keep) = (1_800_000_000_000, hedgerow_api::limits::CRL_KEEP_MS);
         let first = at(start).await;

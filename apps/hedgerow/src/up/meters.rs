@@ -9,12 +9,12 @@ use std::{
 use hedgerow_api::{BrokerLimits, Meters};
 use hedgerow_base::Timestamp;
 use hedgerow_identity::authority;
-use hedgerow_listen::server::{Occupancy, Slot, now};
+use hedgerow_listen::server::{Occupancy, now};
 use hedgerow_plane::Plane;
 use hedgerow_store::{ReadingsStore, SessionsStore};
 use hedgerow_wire::{Census, Meter, Settings, Wire};
 
-use super::{hub::Hub, notices::Queue};
+use super::{hub::Hub, notices::Queue, trust::Trust};
 use crate::config::limits::Limits;
 
 /// The files with the databases, and what is written ahead of them.
@@ -32,10 +32,8 @@ pub(super) struct Gauges {
     readings: ReadingsStore,
     sessions: SessionsStore,
     notices: Arc<Queue>,
-    slot: Arc<Slot>,
+    trust: Arc<Trust>,
     limits: Limits,
-    /// Root and issuing CA.
-    authorities: [(&'static str, Vec<u8>); 2],
 }
 
 impl Gauges {
@@ -55,12 +53,8 @@ impl Gauges {
             readings: hub.readings.clone(),
             sessions: hub.sessions.clone(),
             notices: Arc::clone(&hub.notices),
-            slot: Arc::clone(&hub.slot),
+            trust: Arc::clone(&hub.trust),
             limits,
-            authorities: [
-                ("root", hub.authority.root.clone()),
-                ("issuing", hub.authority.issuing.clone()),
-            ],
         }
     }
 
@@ -72,8 +66,10 @@ impl Gauges {
         let (retained, retained_bytes) = self.census.retained_size();
         (wire.retained, wire.retained_bytes) = (retained, retained_bytes);
         let end = |der: &[u8]| authority::read(der).map(|((_, until), _)| until);
-        let server = [("server", self.slot.certificate())];
-        let certificates = self.authorities.iter().chain(&server);
+        let authority = self.trust.authority();
+        let issuing = authority.issuing.first().map(|newest| ("issuing", newest));
+        let certificates =
+            [("root", &authority.root), ("server", &authority.server)].into_iter().chain(issuing);
         let size =
             |name: &'static str| Some((name, fs::metadata(self.data.join(name)).ok()?.len()));
         Meters {
@@ -119,7 +115,7 @@ impl Gauges {
             notices_dropped: self.notices.dropped(),
             database_bytes: FILES.into_iter().filter_map(size).collect(),
             disk_bytes: disk(&self.data),
-            certificates: certificates.filter_map(|(kind, der)| Some((*kind, end(der)?))).collect(),
+            certificates: certificates.filter_map(|(kind, der)| Some((kind, end(der)?))).collect(),
         }
     }
 }

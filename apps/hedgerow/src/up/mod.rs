@@ -21,6 +21,7 @@ mod renewal;
 pub(crate) mod seal;
 mod socket;
 mod sys;
+mod trust;
 mod voice;
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};

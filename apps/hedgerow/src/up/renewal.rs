@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hedgerow_base::{TenantId, Timestamp};
 use hedgerow_control::{Authority, Control, Ctx, Failure};
 use hedgerow_identity::{Name, authority};
-use hedgerow_keys::{Authority as Keys, KeyError};
-use hedgerow_listen::{
-    HandshakeKey, Identity,
-    server::{Slot, now},
-};
+use hedgerow_listen::server::{Slot, now};
 use hedgerow_policy::Actor;
 
 use super::names::Names;
@@ -20,7 +16,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// What is needed to certify the hub itself.
 pub(super) struct Renewal {
     pub(super) control: Arc<Control>,
-    pub(super) keys: Arc<Keys>,
     pub(super) names: Names,
 }
 
@@ -36,35 +31,22 @@ impl Renewal {
             Some((life, has)) => authority::server_is_stale(life, &has, &wanted, now),
             None => true,
         };
-        self.control.authority(&ctx, "Hedgerow", (hosts, addresses), is_stale).await
-    }
-
-    /// The hub as a TLS server: leaf, issuing CA and root, so that a device can find the root by its hash.
-    pub(super) fn identity(&self, authority: &Authority) -> Result<Identity, KeyError> {
-        let key = self.keys.key("server")?;
-        let spki = key.spki().to_vec();
-        let sign = move |message: &[u8]| key.sign(message).map_err(|error| error.to_string());
-        let chain =
-            vec![authority.server.clone(), authority.issuing.clone(), authority.root.clone()];
-        Ok(Identity { chain, key: HandshakeKey::new(spki, sign) })
+        self.control.authority(&ctx, authority::HUB_NAME, (hosts, addresses), is_stale).await
     }
 
     /// Looks once, at `now`: a new certificate is shown to connections from here on, those that are open
     /// go on. Gives whether there is a new one.
-    async fn look(&self, slot: &Slot, now: Timestamp) -> Result<bool, super::Problem> {
-        let authority = self.authority(now).await?;
-        if slot.certificate() == authority.server {
-            return Ok(false);
-        }
-        slot.replace(&self.identity(&authority)?);
-        Ok(true)
+    async fn look(&self, slot: &Slot, now: Timestamp) -> Result<bool, Failure> {
+        let before = slot.certificate();
+        self.authority(now).await?;
+        Ok(slot.certificate() != before)
     }
 
     /// Looks now and then, for as long as the hub runs.
     pub(super) async fn keep(self: Arc<Self>, slot: Arc<Slot>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            match self.look(&slot, now()).await.map_err(|problem| problem.to_string()) {
+            match self.look(&slot, now()).await {
                 Ok(true) => tracing::info!("the hub renewed its server certificate"),
                 Ok(false) => {}
                 Err(problem) => {
@@ -86,18 +68,18 @@ mod tests {
     async fn the_server_certificate_is_renewed_when_two_thirds_of_its_life_are_over() {
         let (_folder, hub) = hub().await;
         let renewal = &hub.renewal;
-        let first = hub.slot.certificate();
+        let first = hub.trust.slot.certificate();
         let ((from, until), names) = authority::read(&first).unwrap();
         let due = renewal::due(from, until);
 
-        assert!(!renewal.look(&hub.slot, due.plus_ms(-1)).await.unwrap(), "not yet");
-        assert_eq!(hub.slot.certificate(), first);
-        assert!(renewal.look(&hub.slot, due).await.unwrap());
-        let second = hub.slot.certificate();
+        assert!(!renewal.look(&hub.trust.slot, due.plus_ms(-1)).await.unwrap(), "not yet");
+        assert_eq!(hub.trust.slot.certificate(), first);
+        assert!(renewal.look(&hub.trust.slot, due).await.unwrap());
+        let second = hub.trust.slot.certificate();
         let ((from, later), same) = authority::read(&second).unwrap();
         assert!(from <= due && later.since_ms(until) > 0, "it lives longer");
         assert_eq!(same, names);
-        assert!(!renewal.look(&hub.slot, due).await.unwrap(), "once is enough");
+        assert!(!renewal.look(&hub.trust.slot, due).await.unwrap(), "once is enough");
         let stored = renewal.authority(due).await.unwrap().server;
         assert_eq!(stored, second, "the next start shows the same");
     }

@@ -10,8 +10,8 @@ use axum::{
 };
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Control, Event, Failure, Named, Person, ProfileRecord,
-    TimelineEntry, Token,
+    AuthorityId, AuthorityRecord, CertificateRecord, Commit, Control, Event, Failure, Named,
+    Person, ProfileRecord, TimelineEntry, Token,
     ports::{
         AuditFilter, AuditRecord, Counts, Herald, History, LastValue, Passwords, Pending, Random,
         Signer, Store,
@@ -101,13 +101,19 @@ impl Store for Nothing {
     fn certificates(&self, _: DeviceKey) -> Pending<'_, Vec<CertificateRecord>> {
         none()
     }
-    fn revoked(&self, _: Timestamp) -> Pending<'_, Vec<Revoked>> {
+    fn revoked(&self, _: AuthorityId, _: Timestamp) -> Pending<'_, Vec<Revoked>> {
+        none()
+    }
+    fn distrusted(&self, _: Timestamp) -> Pending<'_, Vec<CertificateId>> {
+        none()
+    }
+    fn hanging_on_others(&self, _: AuthorityId, _: Timestamp) -> Pending<'_, u64> {
         none()
     }
     fn next_crl_number(&self) -> Pending<'_, u64> {
         none()
     }
-    fn authority(&self, _: &'static str) -> Pending<'_, Option<Vec<u8>>> {
+    fn authorities(&self, _: &'static str) -> Pending<'_, Vec<AuthorityRecord>> {
         none()
     }
     fn audit<'a>(
@@ -161,6 +167,9 @@ impl Store for Nothing {
 
 impl Signer for Nothing {
     fn public_key(&self, _: &'static str) -> Pending<'_, Vec<u8>> {
+        broken()
+    }
+    fn next_issuing_key(&self, _: Vec<Vec<u8>>) -> Pending<'_, Vec<u8>> {
         broken()
     }
     fn certificate(&self, _: CertificatePlan, _: Option<Vec<u8>>) -> Pending<'_, Vec<u8>> {

@@ -5,9 +5,8 @@ use axum::{
     http::StatusCode,
 };
 use hedgerow_control::Failure;
-use serde_json::Value;
 
-use super::forms::Body;
+use super::forms::Anything;
 use crate::{
     People,
     door::SignedIn,
@@ -26,7 +25,7 @@ pub(crate) async fn invoke(
     State(people): State<Arc<People>>,
     who: SignedIn,
     Path((id, action)): Path<(String, String)>,
-    Body(input): Body<Value>,
+    Anything(input): Anything,
 ) -> Result<StatusCode, Refused> {
     let id = id.parse().map_err(|_| Failure::absent("device"))?;
     let input = input.to_string();

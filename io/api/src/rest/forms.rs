@@ -1,5 +1,7 @@
 //! Reading what came in, so that what is wrong with it is said as a problem.
 
+use std::{fmt, marker::PhantomData};
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Json, Path, Query, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
@@ -8,28 +10,69 @@ use hedgerow_base::{DeviceId, Fault, Timestamp};
 use hedgerow_control::Failure;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error},
+    de::{DeserializeOwned, Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use serde_json::Value;
 
 use crate::problem::Refused;
 
-/// A body in JSON.
+/// A body in JSON: an object. What reads one would take a list of its members, too.
 pub(crate) struct Body<T>(pub(crate) T);
+
+/// A body that may be any JSON.
+pub(crate) struct Anything(pub(crate) Value);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => {
-                let status = match rejection.status() {
-                    StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
-                    other => other,
-                };
-                Err(Refused::invalid(rejection.body_text()).with_status(status))
-            }
+        json::<S, Object<T>>(request, state).await.map(|Object(body)| Self(body))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Anything {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        json(request, state).await.map(Self)
+    }
+}
+
+async fn json<S: Send + Sync, T: DeserializeOwned>(
+    request: Request,
+    state: &S,
+) -> Result<T, Refused> {
+    match Json::<T>::from_request(request, state).await {
+        Ok(Json(body)) => Ok(body),
+        Err(rejection) => {
+            let status = match rejection.status() {
+                StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+                other => other,
+            };
+            Err(Refused::invalid(rejection.body_text()).with_status(status))
         }
+    }
+}
+
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+struct Members<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
     }
 }
 
@@ -147,6 +190,22 @@ mod tests {
         assert_eq!(status(seen(&HeaderMap::new()).unwrap_err()), StatusCode::PRECONDITION_REQUIRED);
         assert_eq!(status(refuse_stale(6, 7).unwrap_err()), StatusCode::PRECONDITION_FAILED);
         assert!(refuse_stale(7, 7).is_ok());
+    }
+
+    #[test]
+    fn a_list_of_members_is_no_object() {
+        #[derive(Debug, Deserialize)]
+        struct Cause {
+            #[serde(default)]
+            reason: String,
+        }
+        let read = |text| serde_json::from_str::<Object<Cause>>(text).map(|Object(cause)| cause);
+        assert_eq!(read("{\"reason\": \"sold\"}").unwrap().reason, "sold");
+        assert_eq!(read("{}").unwrap().reason, "");
+        for other in ["[]", "[\"sold\"]", "null", "1", "\"sold\""] {
+            let error = read(other).unwrap_err().to_string();
+            assert!(error.contains("expected an object"), "{other}: {error}");
+        }
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/audit/checkpoint", get(audit::checkpoint))
         .route("/authority", get(authority::list))
         .route("/authority/revoked", get(authority::revoked))
+        .route("/authority/rotate", post(authority::rotate))
+        .route("/authority/distrust", post(authority::distrust))
         .route("/people", get(persons::list).post(persons::add))
         .route("/people/{id}", patch(persons::set_role).delete(persons::remove))
         .route("/tokens", get(tokens::list).post(tokens::create))

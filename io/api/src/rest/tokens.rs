@@ -9,7 +9,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_control::{NewToken, Token};
 use hedgerow_listen::server::certificate_id;
-use hedgerow_policy::{CertificateId, Scopes, TopicGrant};
+use hedgerow_policy::{Scopes, TopicGrant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -120,7 +120,7 @@ fn view(token: &Token) -> TokenView {
         name: token.name.clone(),
         scopes: token.scopes.words().collect(),
         allow: token.grants.iter().map(TopicGrant::to_string).collect(),
-        certificate: token.certificate.map(|CertificateId(id)| hex(&id)),
+        certificate: token.certificate.map(|one| hex(&one.id.0)),
         created: token.created.to_string(),
         expires: token.expires.map(|at| at.to_string()),
     }
@@ -177,7 +177,9 @@ async fn certified(
         people.control.create_token_with_certificate(&who.ctx, new, &request, certificate_id);
     let (token, der) = made.await.map_err(unprocessable)?;
     let own = people.control.own_certificates(&who.ctx).await?;
-    let issuing = own.iter().find(|(kind, _)| *kind == "issuing").map(|(_, der)| pem(der));
+    let by = token.certificate.map(|one| one.issuer);
+    let issuing = own.iter().find(|(kind, one)| *kind == "issuing" && Some(one.id) == by);
+    let issuing = issuing.map(|(_, one)| pem(&one.der));
     let certificate = Some(pem(&der) + &issuing.unwrap_or_default());
     Ok(TokenMade { token: view(&token), secret: None, certificate })
 }

@@ -38,7 +38,7 @@ async fn echo(mut tls: TlsStream, room: usize) -> io::Result<()> {
 }
 
 async fn serve(house: &House, room: usize) -> (SocketAddr, JoinHandle<io::Result<()>>) {
-    let clients = ClientCertificates::Required(vec![house.root.clone()]);
+    let clients = ClientCertificates::Required(crate::anchors(house));
     let config = server::config(Slot::new(&server_identity(house)), clients, &[]).unwrap();
     let handshakes = Handshakes::new(config);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

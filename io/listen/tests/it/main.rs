@@ -9,7 +9,7 @@ use std::{
 
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_listen::{
-    HandshakeKey, Identity, certificate_key,
+    Anchors, HandshakeKey, Identity, certificate_key,
     client::{self, ConnectError, Trust},
     limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     server::{self, ClientCertificates, Door, Handshakes, Slot},
@@ -26,6 +26,7 @@ use tokio::{
 };
 
 mod lean;
+mod rotation;
 
 struct House {
     root: Vec<u8>,
@@ -61,6 +62,10 @@ fn device_identity(house: &House, id: DeviceId) -> Identity {
     params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().unwrap())];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     identity(house, params)
+}
+
+fn anchors(house: &House) -> Arc<Anchors> {
+    Anchors::new(std::slice::from_ref(&house.root), &[]).unwrap()
 }
 
 /// Takes one connection and tells the client who it is taken for.
@@ -108,7 +113,7 @@ fn fingerprint(house: &House) -> Trust {
 #[tokio::test]
 async fn a_device_is_taken_for_the_one_in_its_certificate() {
     let house = house();
-    let anchors = vec![house.root.clone()];
+    let anchors = anchors(&house);
     let to = serve(&house, ClientCertificates::Required(anchors)).await;
     let id = DeviceId::from_bytes([7; 16]);
     let device = device_identity(&house, id);
@@ -139,7 +144,7 @@ async fn foreign_certificates_and_none_end_in_tls_where_one_is_required() {
     let (mine, foreign) = (house(), house());
     let id = DeviceId::from_bytes([7; 16]);
     for who in [None, Some(device_identity(&foreign, id))] {
-        let anchors = vec![mine.root.clone()];
+        let anchors = anchors(&mine);
         let to = serve(&mine, ClientCertificates::Required(anchors)).await;
         assert!(visit(to, Trust::Root(mine.root.clone()), who).await.is_err());
     }
@@ -148,7 +153,7 @@ async fn foreign_certificates_and_none_end_in_tls_where_one_is_required() {
 #[tokio::test]
 async fn where_a_certificate_is_welcome_one_may_come_without() {
     let house = house();
-    let anchors = vec![house.root.clone()];
+    let anchors = anchors(&house);
     let to = serve(&house, ClientCertificates::Welcome(anchors)).await;
     let heard = visit(to, Trust::Root(house.root.clone()), None).await.unwrap();
     assert!(heard.starts_with("nobody"));

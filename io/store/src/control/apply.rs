@@ -3,15 +3,18 @@
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_control::{CertificateRecord, Change, Failure, Token};
 use hedgerow_identity::Claim;
-use hedgerow_policy::{CertificateId, Fact, PasswordId, TopicGrant};
+use hedgerow_policy::{Fact, PasswordId, TopicGrant};
 use hedgerow_registry::{Device, DeviceKey, Label};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::{error::failure, profiles};
+use super::{authority, error::failure, profiles};
 
 type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
 
-async fn run(connection: &mut SqliteConnection, statement: Statement<'_>) -> Result<u64, Failure> {
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    statement: Statement<'_>,
+) -> Result<u64, Failure> {
     statement.execute(connection).await.map(|done| done.rows_affected()).map_err(failure)
 }
 
@@ -168,11 +171,12 @@ pub(super) async fn change(
         Change::RemoveProfile { tenant, name, seen } => {
             profiles::remove(connection, now, (*tenant, name), *seen).await
         }
-        Change::AddAuthority { kind, der } => {
-            let statement =
-                sqlx::query("INSERT INTO authority (kind, der, created) VALUES (?, ?, ?)");
-            let statement = statement.bind(*kind).bind(der.as_slice()).bind(now_ms);
-            run(connection, statement).await.map(drop)
+        Change::AddAuthority { kind, seen, der } => {
+            authority::add(connection, now, (kind, *seen), der).await
+        }
+        Change::DistrustIssuers { newest, reason, cut_off_max, told } => {
+            let what = (*newest, *reason);
+            authority::distrust(connection, now, what, *cut_off_max, told).await
         }
         Change::AddLink { tenant, hash, person, expires } => {
             let statement = sqlx::query(
@@ -261,8 +265,7 @@ pub(super) async fn change(
         }
         Change::AddToken(token) => add_token(connection, token).await,
         Change::RemoveToken(tenant, token) => {
-            let statement = sqlx::query("DELETE FROM tokens WHERE id = ? AND tenant = ?");
-            one(connection, statement.bind(*token).bind(tenant.0), "there is no such token").await
+            authority::remove_token(connection, now, *tenant, *token).await
         }
     }
 }
@@ -274,10 +277,14 @@ fn keyed<'q>(statement: Statement<'q>, device: &DeviceKey) -> Statement<'q> {
 }
 
 async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(), Failure> {
+    if let Some(certificate) = token.certificate {
+        authority::refuse_old_issuer(connection, certificate.issuer).await?;
+    }
     let grants: Vec<String> = token.grants.iter().map(TopicGrant::to_string).collect();
     let statement = sqlx::query(
-        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires, certificate)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens (id, hash, tenant, name, scopes, grants, created, expires, certificate,
+                             issuer, serial)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(token.id)
     .bind(token.hash.as_slice())
@@ -287,7 +294,9 @@ async fn add_token(connection: &mut SqliteConnection, token: &Token) -> Result<(
     .bind(grants.join("\n"))
     .bind(token.created.as_ms())
     .bind(token.expires.map(Timestamp::as_ms))
-    .bind(token.certificate.map(|CertificateId(hash)| hash.to_vec()));
+    .bind(token.certificate.map(|certificate| certificate.id.0.to_vec()))
+    .bind(token.certificate.map(|certificate| certificate.issuer.0))
+    .bind(token.certificate.and_then(|certificate| Some(certificate.serial?.as_bytes().to_vec())));
     run(connection, statement).await.map(drop)
 }
 
@@ -364,10 +373,11 @@ async fn add_certificate(
     now_ms: i64,
     record: &CertificateRecord,
 ) -> Result<(), Failure> {
+    authority::refuse_old_issuer(connection, record.issuer).await?;
     let statement = sqlx::query(
         "INSERT INTO certificates (id, tenant, device, incarnation, serial, spki, der,
-                                   not_before, not_after, created)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                   not_before, not_after, created, issuer)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(record.id.0.as_slice());
     let statement = keyed(statement, &record.device)
@@ -376,6 +386,7 @@ async fn add_certificate(
         .bind(record.der.as_slice())
         .bind(record.not_before.as_ms())
         .bind(record.not_after.as_ms())
-        .bind(now_ms);
+        .bind(now_ms)
+        .bind(record.issuer.0);
     run(connection, statement).await.map(drop)
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod authority;
 mod error;
 mod limits;
 mod profiles;
@@ -18,7 +19,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Commit, Failure, Named, Person, ProfileRecord, TimelineEntry, Token,
+    AuthorityId, AuthorityRecord, CertificateRecord, Commit, Failure, Named, Person, ProfileRecord,
+    TimelineEntry, Token,
     ports::{AuditFilter, AuditRecord, Counts, Notary, Pending, Store},
 };
 use hedgerow_identity::{Claim, revocation::Revoked};
@@ -160,16 +162,24 @@ impl Store for ControlStore {
         Box::pin(read_devices::certificates(&self.readers, device))
     }
 
-    fn revoked(&self, now: Timestamp) -> Pending<'_, Vec<Revoked>> {
-        Box::pin(read_devices::revoked(&self.readers, now))
+    fn revoked(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, Vec<Revoked>> {
+        Box::pin(authority::revoked(&self.readers, issuer, now))
+    }
+
+    fn distrusted(&self, now: Timestamp) -> Pending<'_, Vec<CertificateId>> {
+        Box::pin(authority::distrusted(&self.readers, now))
+    }
+
+    fn hanging_on_others(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, u64> {
+        Box::pin(authority::hanging_on_others(&self.readers, issuer, now))
     }
 
     fn next_crl_number(&self) -> Pending<'_, u64> {
         Box::pin(self.writer.next_number("crl"))
     }
 
-    fn authority(&self, kind: &'static str) -> Pending<'_, Option<Vec<u8>>> {
-        Box::pin(read_devices::authority(&self.readers, kind))
+    fn authorities(&self, kind: &'static str) -> Pending<'_, Vec<AuthorityRecord>> {
+        Box::pin(authority::of_kind(&self.readers, kind))
     }
 
     fn audit<'a>(

@@ -1,9 +1,6 @@
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{CertificateRecord, Failure, Named, TimelineEntry, ports::Counts};
-use hedgerow_identity::{
-    Claim, Serial,
-    revocation::{Reason, Revoked},
-};
+use hedgerow_identity::Claim;
 use hedgerow_policy::{CertificateId, Fact};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
@@ -233,36 +230,4 @@ pub(super) async fn certificates(
     .await
     .map_err(failure)?;
     found.iter().map(rows::certificate).collect()
-}
-
-pub(super) async fn revoked(readers: &SqlitePool, now: Timestamp) -> Result<Vec<Revoked>, Failure> {
-    let found = sqlx::query(
-        "SELECT serial, revoked_at, reason, not_after FROM certificates
-         WHERE revoked_at IS NOT NULL AND not_after > ?",
-    )
-    .bind(now.as_ms())
-    .fetch_all(readers)
-    .await
-    .map_err(failure)?;
-    let read = |row: &_| {
-        let reason: Option<u8> = rows::get(row, "reason")?;
-        Ok(Revoked {
-            serial: Serial::from_bytes(rows::bytes(row, "serial")?),
-            at: rows::time(row, "revoked_at")?,
-            reason: Reason::from_code(reason.unwrap_or(0)),
-            not_after: rows::time(row, "not_after")?,
-        })
-    };
-    found.iter().map(read).collect()
-}
-
-pub(super) async fn authority(
-    readers: &SqlitePool,
-    kind: &'static str,
-) -> Result<Option<Vec<u8>>, Failure> {
-    sqlx::query_scalar("SELECT der FROM authority WHERE kind = ? ORDER BY seq DESC LIMIT 1")
-        .bind(kind)
-        .fetch_optional(readers)
-        .await
-        .map_err(failure)
 }

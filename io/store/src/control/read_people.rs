@@ -1,5 +1,6 @@
 use hedgerow_base::{TenantId, Timestamp};
-use hedgerow_control::{Failure, Person, Token};
+use hedgerow_control::{AuthorityId, Failure, Person, Token, TokenCertificate};
+use hedgerow_identity::Serial;
 use hedgerow_policy::{CertificateId, PersonId, Role, Scopes, TopicGrant};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 
@@ -98,7 +99,16 @@ fn token_of(row: &SqliteRow) -> Result<Token, Failure> {
     let certificate: Option<Vec<u8>> = rows::get(row, "certificate")?;
     let certificate = match certificate {
         Some(id) => {
-            Some(CertificateId(id.try_into().map_err(|_| damaged("a token's certificate"))?))
+            let (issuer, serial): (Option<i64>, Option<Vec<u8>>) =
+                (rows::get(row, "issuer")?, rows::get(row, "serial")?);
+            let serial = serial.map(TryInto::try_into).transpose();
+            Some(TokenCertificate {
+                id: CertificateId(id.try_into().map_err(|_| damaged("a token's certificate"))?),
+                issuer: issuer.map_or(AuthorityId::NONE, AuthorityId),
+                serial: serial
+                    .map_err(|_| damaged("the serial number of a token's certificate"))?
+                    .map(Serial::from_bytes),
+            })
         }
         None => None,
     };

@@ -1,7 +1,7 @@
 //! Rows back into values; what can't be read was damaged, and says so.
 
 use hedgerow_base::{DeviceId, Incarnation, TenantId, Timestamp};
-use hedgerow_control::{CertificateRecord, Failure, Named, NamedAs};
+use hedgerow_control::{AuthorityId, CertificateRecord, Failure, Named, NamedAs};
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
 use hedgerow_model::mapping::Names;
 use hedgerow_policy::{CertificateId, Fact, PasswordId, Standing};
@@ -147,6 +147,7 @@ pub(super) fn certificate(row: &SqliteRow) -> Result<CertificateRecord, Failure>
     Ok(CertificateRecord {
         id: CertificateId(bytes(row, "id")?),
         device: key(row, "device")?,
+        issuer: AuthorityId(get(row, "issuer")?),
         serial: Serial::from_bytes(bytes(row, "serial")?),
         key: get(row, "spki")?,
         der: get(row, "der")?,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{
-    CertificateRecord, Change, Commit, Event, Failure, NamedAs, ProfileRecord, TimelineEntry,
-    Token,
+    AuthorityId, CertificateRecord, Change, Commit, Event, Failure, NamedAs, ProfileRecord,
+    TimelineEntry, Token, TokenCertificate,
     ports::{AuditFilter, Notary, Store},
 };
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
@@ -19,8 +19,8 @@ use hedgerow_tlog::{Checkpoint, Frontier, Hash, Note, leaf_hash};
 
 use super::ControlStore;
 
-const TENANT: TenantId = TenantId::FIRST;
-const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(super) const TENANT: TenantId = TenantId::FIRST;
+pub(super) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 struct Plain;
 
@@ -31,11 +31,11 @@ impl Notary for Plain {
     }
 }
 
-async fn open(directory: &tempfile::TempDir) -> ControlStore {
+pub(super) async fn open(directory: &tempfile::TempDir) -> ControlStore {
     ControlStore::open(directory.path(), Arc::new(Plain)).await.unwrap()
 }
 
-fn commit(changes: Vec<Change>) -> Commit {
+pub(super) fn commit(changes: Vec<Change>) -> Commit {
     Commit { now: NOW, changes, audit: vec![entry("test")], events: Vec::<Event>::new() }
 }
 
@@ -51,12 +51,12 @@ fn entry(action: &'static str) -> Entry {
     }
 }
 
-fn key(n: u8) -> DeviceKey {
+pub(super) fn key(n: u8) -> DeviceKey {
     let id = DeviceId::from_bytes([n; 16]);
     DeviceKey { tenant: TENANT, id, incarnation: Incarnation::FIRST }
 }
 
-fn device(n: u8, name: &str) -> Device {
+pub(super) fn device(n: u8, name: &str) -> Device {
     Device {
         key: key(n),
         name: name.into(),
@@ -90,10 +90,11 @@ fn claim(n: u8) -> Claim {
     }
 }
 
-fn certificate(n: u8, serial: u8) -> CertificateRecord {
+pub(super) fn certificate(n: u8, serial: u8) -> CertificateRecord {
     CertificateRecord {
         id: CertificateId([serial; 32]),
         device: key(n),
+        issuer: AuthorityId::NONE,
         serial: Serial::from_random([serial; 16]),
         key: vec![1, 2, 3],
         der: vec![serial],
@@ -217,10 +218,10 @@ async fn revocation_and_standing_are_kept_with_their_reasons() {
         .unwrap();
     let read = store.device(TENANT, key(1).id).await.unwrap().unwrap();
     assert_eq!((read.standing, read.because), (Standing::Cut, Some(Fact::Retired)));
-    let revoked = store.revoked(NOW).await.unwrap();
+    let revoked = store.revoked(AuthorityId::NONE, NOW).await.unwrap();
     assert_eq!(revoked.len(), 1);
     assert_eq!(revoked[0].reason, Reason::CessationOfOperation);
-    assert!(store.revoked(NOW.plus_ms(1000)).await.unwrap().is_empty());
+    assert!(store.revoked(AuthorityId::NONE, NOW.plus_ms(1000)).await.unwrap().is_empty());
     let timeline = store.timeline(key(1), None, 10).await.unwrap();
     assert_eq!(timeline.iter().map(|(_, e)| e).collect::<Vec<_>>(), [&later, &told]);
 }
@@ -311,7 +312,8 @@ async fn tokens_are_found_by_their_hash_until_removed() {
     };
     let grants = ["subscribe things/+/properties/#", "publish a b/#"];
     let grants = grants.map(|grant| TopicGrant::parse(grant).unwrap()).to_vec();
-    let certificate = Some(CertificateId([8; 32]));
+    let (id, serial) = (CertificateId([8; 32]), Some(Serial::from_random([8; 16])));
+    let certificate = Some(TokenCertificate { id, issuer: AuthorityId::NONE, serial });
     let bridge =
         Token { id: 6, hash: [4; 32], certificate, scopes: Scopes::NONE, grants, ..script.clone() };
     let add = |token: &Token| Change::AddToken(Box::new(token.clone()));

@@ -99,6 +99,26 @@ fn a_renewed_certificate_leaves_the_old_session_until_it_is_revoked() {
 }
 
 #[test]
+fn certificates_that_end_together_take_their_sessions_and_no_others() {
+    let house = house();
+    let mut left_behind = house.session();
+    let mut both = admission(OTHER, Standing::Full);
+    let (old, new) = (CertificateId([2; 32]), CertificateId([3; 32]));
+    both.certificates =
+        [old, new].map(|id| ValidCertificate { id, expires: NOW.plus_ms(5000) }).to_vec();
+    house.plane.directory().apply(both);
+    let admitted = |id| house.plane.admit(peer_as(TenantId::FIRST, OTHER, id), NOW);
+    let (mut by_old, mut by_new) = (admitted(old).unwrap(), admitted(new).unwrap());
+    let before = house.plane.revision();
+    house.plane.directory().end_certificates(&[CERTIFICATE, old].into_iter().collect());
+    assert_eq!(house.plane.revision(), before + 1, "one revision for all");
+    assert_eq!(word(house.plane.rejudge(&mut left_behind, NOW)), "certificate");
+    assert_eq!(word(house.plane.rejudge(&mut by_old, NOW)), "certificate");
+    assert_eq!(word(house.plane.rejudge(&mut by_new, NOW)), "narrowed");
+    assert!(admitted(old).is_err() && admitted(new).is_ok());
+}
+
+#[test]
 fn presence_follows_sessions_and_survives_changes() {
     let house = house();
     let session = house.session();
