@@ -8,6 +8,7 @@ mod gate;
 mod grants;
 mod kept;
 mod limits;
+mod long_topics;
 mod peer;
 mod sessions;
 mod shards;
