@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod census;
+mod defaults;
 mod delivery;
 mod faults;
 mod gate;
