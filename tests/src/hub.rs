@@ -201,6 +201,14 @@ impl RunningHub {
         }
     }
 
+    /// Bytes of memory that its process holds.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     fn platter(&self) -> PathBuf {
         self.folder.path().join("platter")
     }

@@ -64,6 +64,7 @@ pub(crate) fn check() -> Outcome {
         }
     }
     problems.extend(tests_named(&top));
+    problems.extend(limits_unnamed(&top));
     if problems.is_empty() {
         eprintln!("tidy: {} files are in order", files.len());
         return Ok(());
@@ -87,6 +88,35 @@ fn tests_named(top: &Path) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Where limits are whose tests are listed in `docs/conformance/limits.md`.
+const LIMITS: [&str; 3] =
+    ["io/wire/src/limits.rs", "proto/mqtt/src/limits.rs", "io/listen/src/limits.rs"];
+
+/// Limits that the page doesn't have.
+fn limits_unnamed(top: &Path) -> Vec<String> {
+    let page = fs::read_to_string(top.join("docs/conformance/limits.md")).unwrap_or_default();
+    let mut problems = Vec::new();
+    for file in LIMITS {
+        let source = fs::read_to_string(top.join(file)).unwrap_or_default();
+        let section = page.split("\n## ").find(|section| section.starts_with(file));
+        for name in constants(&source) {
+            if !section.is_some_and(|section| section.contains(&format!("| {name} |"))) {
+                problems
+                    .push(format!("docs/conformance/limits.md: nothing about {name} of {file}"));
+            }
+        }
+    }
+    problems
+}
+
+/// The names of public constants.
+fn constants(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(|line| {
+        let rest = line.strip_prefix("pub const ").or(line.strip_prefix("pub(crate) const "))?;
+        rest.split_once(':').map(|(name, _)| name)
+    })
 }
 
 /// Whether the source has a function of this name right below a test attribute.
@@ -162,6 +192,13 @@ mod tests {
         let source = "#[test]\nfn there() {}\nfn no_test() {}\n#[test]\nfn there_too() {}\n";
         assert!(has_test(source, "there") && has_test(source, "there_too"));
         assert!(!has_test(source, "no_test") && !has_test(source, "the"));
+    }
+
+    #[test]
+    fn constants_are_found_by_their_names() {
+        let source =
+            "pub const A_MAX: usize = 1;\npub(crate) const B: u8 = 2;\nconst OWN: u8 = 3;\n";
+        assert_eq!(constants(source).collect::<Vec<_>>(), ["A_MAX", "B"]);
     }
 
     #[test]

@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn a_factory_comes_in_at_once_and_holds_so_many_connections_and_not_one_more() {
+        let sources = Sources::new(SourceLimits::default());
+        let enter = |now| sources.enter(address(1), now);
+        let mut held: Vec<_> = (0..SOURCE_CONNECTS.burst).map(|_| enter(NOW).unwrap()).collect();
+        assert_eq!(enter(NOW).unwrap_err(), "source-too-fast");
+        let seconds = (SOURCE_CONNECTIONS_MAX - SOURCE_CONNECTS.burst) / SOURCE_CONNECTS.per_second;
+        let later = NOW.plus_ms(i64::from(seconds) * 1_000);
+        held.extend((SOURCE_CONNECTS.burst..SOURCE_CONNECTIONS_MAX).map(|_| enter(later).unwrap()));
+        assert_eq!(enter(later.plus_ms(60_000)).unwrap_err(), "source-full");
+        drop(held);
+    }
+
+    #[test]
     fn so_many_sources_are_known_and_one_more_comes_when_others_are_forgotten() {
         let sources = sources(1, 1, 1);
         let most = u32::try_from(SOURCES_MAX).unwrap();

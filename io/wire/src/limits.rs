@@ -129,3 +129,32 @@ pub const REPLAYS_A_TURN_MAX: usize = 4;
 
 /// Milliseconds for which it is remembered that a message was not stored, for a client that sends it again.
 pub const FAILED_PARTS_MS: i64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_base::{Spent, Timestamp};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    #[test]
+    fn a_client_may_send_at_once_what_its_burst_holds_and_waits_for_one_more() {
+        for rate in [PUBLISHES, PUBLISH_BYTES] {
+            let mut spent = Spent::default();
+            assert_eq!(spent.charge(rate.burst, rate, NOW), 0);
+            let wait_ms = spent.charge(1, rate, NOW);
+            assert!(wait_ms > 0, "{rate:?}");
+            assert_eq!(spent.charge(0, rate, NOW.plus_ms(wait_ms)), 0, "{rate:?}");
+        }
+    }
+
+    #[test]
+    fn so_many_connections_come_in_at_once_and_one_more_waits() {
+        let mut spent = Spent::default();
+        (0..CONNECTS.burst).for_each(|_| assert_eq!(spent.take(1, CONNECTS, NOW), Ok(())));
+        let wait_ms = spent.take(1, CONNECTS, NOW).unwrap_err();
+        assert!(spent.take(1, CONNECTS, NOW.plus_ms(wait_ms - 1)).is_err());
+        assert_eq!(spent.take(1, CONNECTS, NOW.plus_ms(wait_ms)), Ok(()));
+    }
+}

@@ -76,6 +76,40 @@ mod tests {
         assert!(waits(100, 1_000_000, |_| (40_000, 40_000)).iter().all(|wait| *wait == 0));
     }
 
+    /// The first wait of a shard that had so many reads and messages in a second.
+    fn first_wait(reads: u64, messages: u64) -> u64 {
+        let mut pace = Pace::default();
+        pace.wait_us(0, 0, 0);
+        pace.wait_us(reads, messages, 1_000_000)
+    }
+
+    #[test]
+    fn a_shard_is_busy_from_so_many_reads_on_and_content_with_so_many_messages_a_read() {
+        let reads = PACE_READS_A_SECOND_MIN;
+        assert_eq!(first_wait(reads - 1, reads), 0);
+        assert_eq!(first_wait(reads, reads), PACE_US_MIN);
+        assert_eq!(first_wait(reads, PACE_MESSAGES_A_READ * reads), 0);
+        assert_eq!(first_wait(reads, PACE_MESSAGES_A_READ * reads - 1), PACE_US_MIN);
+    }
+
+    #[test]
+    fn after_so_many_vain_waits_a_shard_rests_for_so_long() {
+        let (mut pace, mut all) = (Pace::default(), 0);
+        let mut step = |now_us| {
+            // More than enough reads for any of these moments.
+            all += 1_000_000;
+            pace.wait_us(all, all, now_us)
+        };
+        let longest = (1..).find(|now_us| step(*now_us) == PACE_US_MAX).unwrap();
+        // That was the first in vain.
+        let tries = u64::from(PACE_TRIES);
+        (1..tries).for_each(|more| assert_eq!(step(longest + more), PACE_US_MAX, "{more}"));
+        let rests_from = longest + tries;
+        assert_eq!(step(rests_from), 0);
+        assert_eq!(step(rests_from + PACE_REST_US - 1), 0);
+        assert_eq!(step(rests_from + PACE_REST_US), PACE_US_MIN);
+    }
+
     #[test]
     fn reads_of_many_messages_are_not_waited_for() {
         assert!(waits(100, 100, |_| (100, 1600)).iter().all(|wait| *wait == 0));

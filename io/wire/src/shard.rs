@@ -15,7 +15,7 @@ use std::{
 use hedgerow_base::{Fault, Spent, Timestamp};
 use hedgerow_listen::Sources;
 use hedgerow_mqtt::{DeliveryOptions, Kept, Publish, QoS, ReasonCode, Version};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 
 use crate::{
     Settings,
@@ -169,6 +169,9 @@ impl<G: Gate> Shard<G> {
             loop {
                 let Some(mailbox) = shard.common.mailboxes.get(shard.index) else { return };
                 mailbox.collect().await.into_iter().for_each(|letter| shard.open_letter(letter));
+                // What clients have acknowledged meanwhile is read before the next letters fill their
+                // queues: a shard that never comes to rest looks at its sockets only now and then.
+                yield_now().await;
             }
         });
         let shard = Rc::clone(&self);

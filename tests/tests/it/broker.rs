@@ -1,60 +1,14 @@
 //! Looking after the broker: its sessions, its numbers, and messages as they come by.
 
 use std::{
-    io::{Read, Write},
-    net::TcpStream,
     thread,
     time::{Duration, Instant},
 };
 
-use hedgerow_mqtt::{Connect, Packet, PacketId, Properties, Publish, QoS, Version};
-use hedgerow_scenarios::{RunningHub, TestDevice};
+use hedgerow_scenarios::{RunningHub, TestDevice, Tester};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A client on the insecure listener, which says what it is told to.
-struct Tester(TcpStream);
-
-impl Tester {
-    fn connect(hub: &RunningHub, client_id: &str) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", hub.insecure_port())).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut tester = Self(stream);
-        tester.send(&Packet::Connect(Connect {
-            version: Version::V311,
-            clean_start: true,
-            keep_alive_s: 60,
-            client_id,
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        }));
-        assert_eq!(tester.answer(), 0x20, "a connack");
-        tester
-    }
-
-    fn send(&mut self, packet: &Packet<'_>) {
-        let mut bytes = Vec::new();
-        packet.encode(Version::V311, &mut bytes).unwrap();
-        self.0.write_all(&bytes).unwrap();
-    }
-
-    fn answer(&mut self) -> u8 {
-        let mut answer = [0; 4];
-        self.0.read_exact(&mut answer).unwrap();
-        answer[0]
-    }
-
-    /// Publishes, and waits until the hub has it.
-    fn publish(&mut self, topic: &str, payload: &[u8], retain: bool) {
-        let (qos, id) = (QoS::AtLeastOnce, Some(PacketId::MIN));
-        let message = Publish { qos, id, retain, ..Publish::at_most_once(topic, payload) };
-        self.send(&Packet::Publish(message));
-        assert_eq!(self.answer(), 0x40, "a puback");
-    }
-}
 
 fn insecure() -> RunningHub {
     RunningHub::start(&["--insecure-mqtt", "127.0.0.1:0"])

@@ -11,6 +11,7 @@ mod applications;
 mod audit;
 mod broker;
 mod burst;
+mod crowd;
 mod disk;
 mod doctor;
 mod interop;

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod census;
+mod defaults;
 mod delivery;
 mod faults;
 mod gate;
 mod grants;
 mod kept;
 mod limits;
+mod long_topics;
 mod peer;
 mod sessions;
 mod shards;

@@ -1,5 +1,10 @@
 //! Several shards: what crosses between them.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
 use hedgerow_mqtt::{QoS, Version};
 use hedgerow_wire::{Error, Settings, Wire};
 
@@ -94,4 +99,46 @@ fn many_connections_fight_for_one_session_and_one_has_it() {
     last.publish("t", b"mine", 0);
     assert_eq!(last.message().1, b"mine");
     hub.wait_for("all others are gone", |_, counters| counters.connections == 1);
+}
+
+/// Threads that take the processors away from the shards at any moment, until it is dropped.
+struct Spinning(Arc<AtomicBool>);
+
+impl Spinning {
+    fn begin() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..=std::thread::available_parallelism().unwrap().get() {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || while !stop.load(SeqCst) {});
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn who_acknowledges_each_message_before_the_next_never_has_a_full_queue() {
+    let mut settings = Settings { shards: 2, ..Settings::default() };
+    // One that is on its way, and one whose acknowledgement is.
+    settings.mqtt.queue.messages_max = 2;
+    let hub = Hub::new(settings);
+    let mut clients: Vec<_> = (0..2).map(|n| hub.client(Version::V311, &format!("c{n}"))).collect();
+    clients.iter_mut().for_each(|client| client.subscribe("t", QoS::AtLeastOnce));
+    let mut publisher = hub.client(Version::V311, "p");
+    let _spinning = Spinning::begin();
+    for round in 0..3_000u32 {
+        publisher.publish("t", &round.to_be_bytes(), 1);
+        for client in &mut clients {
+            let (_, payload, id, _) = client.message();
+            assert_eq!(payload, round.to_be_bytes());
+            client.acknowledge(id);
+        }
+        publisher.puback();
+        assert_eq!(hub.wire.counters().dropped_queue_full, 0, "round {round}");
+    }
 }

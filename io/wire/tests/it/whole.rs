@@ -131,6 +131,32 @@ fn a_retained_message_waits_for_those_who_come_later() {
 }
 
 #[test]
+fn a_message_that_is_not_to_be_retained_leaves_the_retained_one_alone() {
+    let hub = Hub::new(Settings::default());
+    let mut publisher = hub.client(Version::V5, "p");
+    publisher.send(&retained("t", b"stays", QoS::AtMostOnce));
+    for payload in [&b"passes"[..], b""] {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, TWICE] {
+            let id = (qos != QoS::AtMostOnce).then_some(id(9));
+            let message = Publish { qos, id, ..Publish::at_most_once("t", payload) };
+            publisher.send(&Packet::Publish(message));
+            if qos != QoS::AtMostOnce {
+                publisher.expect(|packet| {
+                    assert!(matches!(packet, Packet::PubAck(_) | Packet::PubRec(_)), "{packet:?}");
+                });
+            }
+        }
+        publisher.send(&Packet::PubRel(Ack::success(id(9))));
+        publisher.expect(|packet| assert!(matches!(packet, Packet::PubComp(_)), "{packet:?}"));
+        let mut late = hub.client(Version::V5, "late");
+        late.subscribe("t", QoS::AtLeastOnce);
+        let (topic, heard, qos, retain, _) = heard(&mut late);
+        assert_eq!((&*topic, &*heard, qos, retain), ("t", &b"stays"[..], QoS::AtMostOnce, true));
+        late.expect_quiet();
+    }
+}
+
+#[test]
 fn retain_handling_and_retain_as_published_are_kept() {
     let hub = Hub::new(Settings::default());
     let mut publisher = hub.client(Version::V5, "p");
@@ -230,6 +256,53 @@ fn members_of_a_shared_subscription_take_turns_whatever_their_shards() {
         member.expect_quiet();
     }
     assert_eq!(seen.len(), 40);
+}
+
+#[test]
+fn a_member_hears_at_the_quality_that_it_was_granted() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut publisher = hub.client(Version::V5, "p");
+    for granted in [QoS::AtMostOnce, QoS::AtLeastOnce, TWICE] {
+        let mut members = ["a", "b"].map(|id| hub.client(Version::V5, id));
+        members.iter_mut().for_each(|member| member.subscribe("$share/g/t", granted));
+        for number in 1..=2 {
+            let message =
+                Publish { qos: TWICE, id: Some(id(number)), ..Publish::at_most_once("t", b"x") };
+            publisher.send(&Packet::Publish(message));
+            publisher.expect(|packet| assert!(matches!(packet, Packet::PubRec(_)), "{packet:?}"));
+            publisher.send(&Packet::PubRel(Ack::success(id(number))));
+            publisher.expect(|packet| assert!(matches!(packet, Packet::PubComp(_)), "{packet:?}"));
+        }
+        for member in &mut members {
+            assert_eq!(heard(member).2, granted);
+            member.expect_quiet();
+        }
+    }
+}
+
+#[test]
+fn what_a_member_has_not_acknowledged_ends_with_its_session_and_goes_to_no_other() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut members = ["a", "b"].map(|id| hub.client(Version::V5, id));
+    members.iter_mut().for_each(|member| member.subscribe("$share/g/t", TWICE));
+    let mut publisher = hub.client(Version::V311, "p");
+    for number in 1..=2u16 {
+        let message =
+            Publish { qos: TWICE, id: Some(id(number)), ..Publish::at_most_once("t", b"x") };
+        publisher.send(&Packet::Publish(message));
+        publisher.expect(|packet| assert!(matches!(packet, Packet::PubRec(_)), "{packet:?}"));
+    }
+    let [mut chosen, mut other] = members;
+    assert_eq!((heard(&mut chosen).2, heard(&mut other).2), (TWICE, TWICE), "one each");
+    drop(chosen);
+    hub.wait_for_end("peer-closed", 1);
+    other.expect_quiet();
+    // Nor does it come back with the one that was chosen.
+    let (mut again, present) = hub.connect_to_session(&connect(Version::V5, "a"));
+    assert!(!present);
+    again.subscribe("$share/g/t", TWICE);
+    again.expect_quiet();
+    other.expect_quiet();
 }
 
 #[test]

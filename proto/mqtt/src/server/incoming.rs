@@ -31,11 +31,10 @@ pub(super) enum State {
 }
 
 /// Why a message goes nowhere whoever sends it: reason code, text, word for a counter.
+pub(super) type TurnedAway = (ReasonCode, &'static str, &'static str);
+
 #[inline]
-fn turned_away(
-    name: &str,
-    limits: topic::TopicLimits,
-) -> Option<(ReasonCode, &'static str, &'static str)> {
+fn turned_away(name: &str, limits: topic::TopicLimits) -> Option<TurnedAway> {
     if !limits.allow(name) {
         return Some((ReasonCode::TOPIC_NAME_INVALID, "topic too long", "topic-limits"));
     }
@@ -129,7 +128,7 @@ impl Server {
     fn turn_away(
         &mut self,
         message: &Publish<'_>,
-        (reason, text, word): (ReasonCode, &'static str, &'static str),
+        (reason, text, word): TurnedAway,
         out: &mut Vec<u8>,
     ) -> Event<'static> {
         if let Some(id) = message.id {
@@ -166,9 +165,6 @@ impl Server {
         if alias > usize::from(self.settings.topic_alias_max) {
             return self.end(ReasonCode::TOPIC_ALIAS_INVALID, "topic-alias", out);
         }
-        if let Some(refusal) = turned_away(message.topic, self.settings.topics) {
-            return self.turn_away(&message, refusal, out);
-        }
         if self.aliases.len() < alias {
             self.aliases.resize(alias, None);
         }
@@ -177,11 +173,22 @@ impl Server {
             return Event::Nothing;
         };
         if !message.topic.is_empty() {
-            *known = Some(message.topic.into());
+            // What is turned away names the alias all the same, and no longer what it named before.
+            *known = Some(match turned_away(message.topic, self.settings.topics) {
+                Some(refusal) => Err(refusal),
+                None => Ok(message.topic.into()),
+            });
         }
-        let Some(topic) = known.as_ref().map(Arc::clone) else {
-            let rule = Error::Protocol("a topic alias that was never given");
-            return Event::Closed(self.offence(rule, out));
+        let topic = match known {
+            Some(Ok(topic)) => Arc::clone(topic),
+            Some(Err(refusal)) => {
+                let refusal = *refusal;
+                return self.turn_away(&message, refusal, out);
+            }
+            None => {
+                let rule = Error::Protocol("a topic alias that was never given");
+                return Event::Closed(self.offence(rule, out));
+            }
         };
         let mut properties = Vec::with_capacity(message.properties.as_bytes().len());
         for (id, value) in message.properties.iter() {

@@ -23,7 +23,7 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use hedgerow_base::{Deadline, Fault, Timestamp};
 
 pub use connect::KeptWill;
-use incoming::Pending;
+use incoming::{Pending, TurnedAway};
 pub use outgoing::Delivery;
 
 use crate::{
@@ -180,8 +180,8 @@ pub struct Server {
     pending: VecDeque<Pending>,
     /// How many of these are of QoS 1.
     pending_once: usize,
-    /// The client's, by their number less one.
-    aliases: Vec<Option<Arc<str>>>,
+    /// The client's, by their number less one; of a topic that goes nowhere, why.
+    aliases: Vec<Option<Result<Arc<str>, TurnedAway>>>,
     given: Aliases,
     session: Session,
 }

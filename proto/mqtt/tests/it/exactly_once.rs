@@ -194,6 +194,31 @@ fn an_alias_stands_for_its_topic_until_it_is_given_another() {
 }
 
 #[test]
+fn an_alias_of_a_topic_that_is_turned_away_no_longer_names_the_one_before() {
+    let long = "t".repeat(limits::TOPIC_BYTES_MAX + 1);
+    for (topic, why, told) in
+        [(&*long, "topic-limits", 0x90), ("$SYS/uptime", "topic-reserved", 0x87)]
+    {
+        let mut pair = lasting(Version::V5);
+        assert_eq!(hear(&mut pair, b"\x30\x07\x00\x01t\x03\x23\x00\x20"), ["aliased t []"]);
+        let mut buffer = [0; 4];
+        let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Publish));
+        writer.push(PropertyId::TOPIC_ALIAS, Value::Short(0x20)).unwrap();
+        let properties = writer.finish().unwrap();
+        let message = Publish { properties, ..Publish::at_most_once(topic, b"") };
+        let mut bytes = vec![];
+        message.encode(Version::V5, &mut bytes).unwrap();
+        let refused = format!("refused {why}");
+        assert_eq!(hear(&mut pair, &bytes), std::slice::from_ref(&refused));
+        said(&mut pair);
+        assert_eq!(hear(&mut pair, b"\x32\x08\x00\x00\x00\x07\x03\x23\x00\x20"), [refused]);
+        let told_now = said(&mut pair);
+        assert_eq!((told_now[0], &told_now[2..5]), (0x40, &[0, 7, told][..]));
+        assert_eq!(pair.closed, None, "the client did nothing wrong");
+    }
+}
+
+#[test]
 fn a_client_that_takes_aliases_hears_a_topic_once() {
     let mut buffer = [0; 8];
     let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
