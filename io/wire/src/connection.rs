@@ -521,7 +521,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 state.replay(shard, now);
             }
             let stored = shard.gate.kept_up_to();
-            let dropped = state.server.send(now, OUT_BYTES_SOFT, stored, &mut state.out);
+            let room = state.written + OUT_BYTES_SOFT;
+            let dropped = state.server.send(now, room, stored, &mut state.out);
             if dropped > 0 {
                 state.tally.dropped += dropped as u64;
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
@@ -534,6 +535,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
                 continue;
             }
             let Poll::Ready(result) = Pin::new(&mut self.stream).poll_write(context, bytes) else {
+                state.forget_written();
                 if state.blocked_since.is_none() {
                     state.blocked_since = Some(now);
                     drop(guard);

@@ -10,7 +10,7 @@ use crate::{
     counters::Place,
     directory::SessionKey,
     gate::{Durability, Gate},
-    limits::{self, CROWDED_PART},
+    limits::{self, CROWDED_PART, OUT_BYTES_SOFT},
     shard::Shard,
     slow::Crowd,
 };
@@ -313,6 +313,11 @@ impl<G: Gate> State<G> {
         }
     }
 
+    /// Gives back the room of what was written.
+    pub(crate) fn forget_written(&mut self) {
+        self.written = forget_written(&mut self.out, self.written);
+    }
+
     /// The task is over: nobody is to be woken.
     pub(crate) fn forget_task(&mut self) {
         self.waker = None;
@@ -378,7 +383,7 @@ impl<G: Gate> State<G> {
     pub(crate) fn wants_replay(&self) -> bool {
         !self.replays.is_empty()
             && self.ended.is_none()
-            && self.out.len() - self.written < limits::OUT_BYTES_SOFT
+            && self.out.len() - self.written < OUT_BYTES_SOFT
             && self.server.session().queued() < limits::RETAINED_PAGE
     }
 
@@ -447,5 +452,43 @@ impl<G: Gate> State<G> {
             .chain(self.late)
             .chain(self.held_until)
             .min()
+    }
+}
+
+/// Gives back the room of what was written, and how much of it is left: a client that is always a little
+/// behind never empties its buffer. Each byte is moved at most once for a byte that was written.
+fn forget_written(out: &mut Vec<u8>, written: usize) -> usize {
+    if written < OUT_BYTES_SOFT.max(out.len() - written) {
+        return written;
+    }
+    out.drain(..written);
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_always_a_little_behind_holds_a_bounded_buffer() {
+        let mut numbers = 0u32..;
+        let mut more = |out: &mut Vec<u8>, count| {
+            let some = numbers.by_ref().take(count);
+            some.for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+        };
+        for behind in [1_000, OUT_BYTES_SOFT / 4, limits::OUT_BYTES_MAX / 4] {
+            let (mut out, mut written, mut next) = (Vec::new(), 0, None);
+            more(&mut out, behind);
+            for _ in 0..2_000 {
+                more(&mut out, 500);
+                let number = u32::from_be_bytes(out[written..written + 4].try_into().unwrap());
+                assert_eq!(number, next.unwrap_or(number), "nothing is lost");
+                next = Some(number + 500);
+                written += 4 * 500;
+                written = forget_written(&mut out, written);
+                assert!(out.len() <= 2 * (OUT_BYTES_SOFT.max(4 * behind) + 4 * 500));
+                assert_eq!(out.len() - written, 4 * behind);
+            }
+        }
     }
 }

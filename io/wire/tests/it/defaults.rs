@@ -6,7 +6,9 @@ use hedgerow_plane::{Broker, Identity, SessionName, SessionView};
 use hedgerow_policy::Witness;
 use hedgerow_wire::{
     Settings, StoredSession, StoredSessions, Wire,
-    limits::{AWAY_SESSIONS_MAX, CROWDED_PART, OUT_BYTES_MAX, SHARDS_MAX, STALL_MS_MAX},
+    limits::{
+        AWAY_SESSIONS_MAX, CROWDED_PART, OUT_BYTES_MAX, OUT_BYTES_SOFT, SHARDS_MAX, STALL_MS_MAX,
+    },
 };
 
 use crate::{
@@ -60,6 +62,23 @@ fn so_many_bytes_wait_for_a_slow_reader_and_not_one_more() {
     assert_eq!((view(&hub, "past").dropped, hub.wire.counters().dropped_slow_reader), (1, 1));
     say(&mut publisher, "past", 1_000);
     assert_eq!((view(&hub, "past").dropped, view(&hub, "past").out_bytes), (1, OUT_BYTES_MAX));
+}
+
+#[test]
+fn messages_of_the_session_are_added_below_the_soft_limit_and_not_at_it() {
+    let hub = Hub::new(patient());
+    let mut publisher = hub.client(Version::V311, "p");
+    for (bytes, in_flight) in [(OUT_BYTES_SOFT - 1, 1), (OUT_BYTES_SOFT, 0)] {
+        let name = format!("stuck-{bytes}");
+        let _stuck = stuck(&hub, &mut publisher, &name, QoS::AtLeastOnce, bytes);
+        publisher.publish(&name, b"kept", 1);
+        assert_eq!(publisher.puback(), (1, 0));
+        // It is added in the turn of its connection.
+        hub.wait_for("its turn", |hub, _| view(hub, &name).in_flight == in_flight);
+        publisher.expect_quiet();
+        let view = view(&hub, &name);
+        assert_eq!((view.queued, view.in_flight), (1, in_flight), "{bytes}");
+    }
 }
 
 #[test]
