@@ -38,8 +38,15 @@ const UNREAD: (u32, usize) = (600, 48 * 1024);
 /// allocator keeps of it; and nothing.
 const UNREAD_BYTES: [u64; 2] = [48 << 20, 8 << 20];
 
-fn insecure() -> RunningHub {
-    RunningHub::start(&["--insecure-mqtt", "127.0.0.1:0"])
+/// A hub that gives a client time to say its first word in a crowd: one thread speaks for all of them, and on a
+/// busy machine it takes more than the second that is usual.
+fn insecure() -> (tempfile::NamedTempFile, RunningHub) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[limits]\ncrowded-silence-ms = 30000\nhandshake-ms = 30000\n")
+        .unwrap();
+    let options = ["--insecure-mqtt", "127.0.0.1:0", "--config", file.path().to_str().unwrap()];
+    let hub = RunningHub::start(&options);
+    (file, hub)
 }
 
 /// Says something to itself over and over until told to stop; how often, and the longest that it took.
@@ -119,7 +126,7 @@ fn all_resume(hub: &RunningHub) -> (Burst, Vec<PacketId>) {
 
 #[test]
 fn ten_thousand_sessions_that_resume_at_once_all_have_their_message() {
-    let mut hub = insecure();
+    let (_file, mut hub) = insecure();
     let sockets = burst(hub.insecure_port(), SESSIONS);
     let enter = |of| [hello(of), subscribe_bytes(&name(of), QoS::AtLeastOnce)].concat();
     for heard in talk(&sockets, enter, |_| 4 + 5) {
@@ -146,7 +153,7 @@ fn ten_thousand_sessions_that_resume_at_once_all_have_their_message() {
 
 #[test]
 fn a_subscriber_to_everything_gets_all_retained_topics_and_others_go_first() {
-    let hub = insecure();
+    let (_file, hub) = insecure();
     let empty = hub.memory();
     let topic = |number: u32| format!("stock/{}/{number}", number % 100);
     let mut publisher = Tester::connect(&hub, "publisher");
