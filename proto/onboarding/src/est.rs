@@ -5,7 +5,7 @@
 //! 3. `POST simpleenroll`, Basic `claim:<secret>` → certs-only PKCS#7 with the new certificate.
 //! 4. `POST simplereenroll` with the current certificate → the same with the next one.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -85,6 +85,12 @@ pub fn to_body(der: &[u8]) -> String {
     }
     body.push('\n');
     body
+}
+
+/// A certificate in DER as PEM (RFC 7468).
+#[must_use]
+pub fn to_pem(der: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", to_body(der))
 }
 
 /// The DER in an EST body. White space is passed over; PEM armour is too, since people send what

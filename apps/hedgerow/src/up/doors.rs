@@ -17,6 +17,7 @@ use hedgerow_listen::{
     Caller, Proved, Shown, SignIn,
     server::{ClientCertificates, Door, Handshakes, config, config_for_weak_devices, tester},
 };
+use hedgerow_onboarding::est;
 use hedgerow_plane::{Flows, Plane};
 use hedgerow_policy::PasswordId;
 use hedgerow_tlog::Note;
@@ -26,7 +27,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::{
     Problem,
     broker::feel_the_pulse,
-    hub::{Hub, pem},
+    hub::Hub,
     meters::Gauges,
     socket::{self, Socket},
     sys,
@@ -224,7 +225,7 @@ fn people(
         }),
         meters: Box::new(move || gauges.read()),
         random: Arc::new(SystemRandom),
-        ca_pem: pem(&hub.trust.authority().root),
+        ca_pem: est::to_pem(&hub.trust.authority().root),
         fingerprint: hub.fingerprint.clone(),
         devices_url: format!("https://{name}:{}", devices.port()),
         mqtts: format!("{name}:{}", mqtts.port()),

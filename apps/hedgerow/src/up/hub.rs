@@ -13,6 +13,7 @@ use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
 use hedgerow_listen::server::now;
+use hedgerow_onboarding::est;
 use hedgerow_plane::{LocalBus, Plane, StoredSessions};
 use hedgerow_policy::Actor;
 use hedgerow_store::{
@@ -101,7 +102,7 @@ impl Hub {
         let names = Names::find(&up.names);
         let renewal = Arc::new(Renewal { control: Arc::clone(&control), names: names.clone() });
         let authority = renewal.authority(now()).await?;
-        write_durably(&data.join("ca.pem"), pem(&authority.root).as_bytes())?;
+        write_durably(&data.join("ca.pem"), est::to_pem(&authority.root).as_bytes())?;
         let trust = Arc::new(Trust::new(keys, authority)?);
         let _ = messenger.trust.set(Arc::clone(&trust));
         messenger.fill().await?;
@@ -203,12 +204,6 @@ fn master_key(directory: &Path, sealing: &SealingKey, of: &str) -> Result<Master
         }
     };
     Ok(MasterKey::new(&Secret::new(bytes))?)
-}
-
-/// A certificate as PEM (RFC 7468).
-pub(super) fn pem(der: &[u8]) -> String {
-    let body = hedgerow_onboarding::est::to_body(der);
-    format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 }
 
 #[cfg(test)]

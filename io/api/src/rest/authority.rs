@@ -144,7 +144,6 @@ fn view(kind: &'static str, record: &AuthorityRecord, is_newest: bool) -> Author
     let der = &record.der;
     let life = authority::read(der).map(|(life, _)| life);
     let key = certificate_key(der).ok().map(ClaimCode::hub_fingerprint);
-    let body = est::to_body(der);
     AuthorityView {
         kind,
         trust: match record.distrusted {
@@ -158,7 +157,7 @@ fn view(kind: &'static str, record: &AuthorityRecord, is_newest: bool) -> Author
         key_fingerprint: key.map(|key| hex(&key)),
         not_before: life.map(|(from, _)| from.to_string()),
         not_after: life.map(|(_, until)| until.to_string()),
-        pem: format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"),
+        pem: est::to_pem(der),
     }
 }
 

@@ -6,9 +6,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_control::{NewToken, Token};
 use hedgerow_listen::server::certificate_id;
+use hedgerow_onboarding::est;
 use hedgerow_policy::{Scopes, TopicGrant};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -172,30 +172,17 @@ async fn certified(
     new: NewToken,
     csr: &str,
 ) -> Result<TokenMade, Refused> {
-    let request = from_pem(csr, "CERTIFICATE REQUEST").unwrap_or_default();
+    // What is no body at all is no request either, and answered as such.
+    let request = est::from_body(csr.as_bytes()).unwrap_or_default();
     let made =
         people.control.create_token_with_certificate(&who.ctx, new, &request, certificate_id);
     let (token, der) = made.await.map_err(unprocessable)?;
     let own = people.control.own_certificates(&who.ctx).await?;
     let by = token.certificate.map(|one| one.issuer);
     let issuing = own.iter().find(|(kind, one)| *kind == "issuing" && Some(one.id) == by);
-    let issuing = issuing.map(|(_, one)| pem(&one.der));
-    let certificate = Some(pem(&der) + &issuing.unwrap_or_default());
+    let issuing = issuing.map(|(_, one)| est::to_pem(&one.der));
+    let certificate = Some(est::to_pem(&der) + &issuing.unwrap_or_default());
     Ok(TokenMade { token: view(&token), secret: None, certificate })
-}
-
-/// The DER in a PEM text with this label; nothing when it is none.
-fn from_pem(text: &str, label: &str) -> Option<Vec<u8>> {
-    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
-    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    let body: String = body.split_whitespace().collect();
-    STANDARD.decode(body).ok()
-}
-
-/// A certificate as PEM.
-fn pem(der: &[u8]) -> String {
-    let body = hedgerow_onboarding::est::to_body(der);
-    format!("-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n")
 }
 
 /// Tokens, without their secrets.
