@@ -37,7 +37,7 @@ pub use proxy::{Network, NotANetwork, client_address};
 pub use sources::{SourceLimits, Sources, Visit};
 pub use spki::certificate_key;
 #[cfg(feature = "server")]
-pub use stream::TlsStream;
+pub use stream::{TlsParcel, TlsStream};
 
 use std::sync::Arc;
 

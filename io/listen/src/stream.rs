@@ -6,7 +6,7 @@
 
 use std::{
     cell::RefCell,
-    fmt, io,
+    fmt, io, net,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -34,8 +34,8 @@ thread_local! {
 }
 
 /// TLS over TCP, server side.
-pub struct TlsStream {
-    tcp: TcpStream,
+pub struct TlsStream<T = TcpStream> {
+    tcp: T,
     tls: Box<UnbufferedServerConnection>,
     incoming: Vec<u8>,
     plain: Vec<u8>,
@@ -43,6 +43,9 @@ pub struct TlsStream {
     heard: Heard,
     has_said_goodbye: bool,
 }
+
+/// A [`TlsStream`] on its way to another thread's reactor.
+pub type TlsParcel = TlsStream<net::TcpStream>;
 
 /// What may still come from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ enum Heard {
     Nonsense,
 }
 
-impl fmt::Debug for TlsStream {
+impl<T: fmt::Debug> fmt::Debug for TlsStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsStream").field("tcp", &self.tcp).finish_non_exhaustive()
     }
@@ -79,6 +82,22 @@ impl TlsStream {
         };
         std::future::poll_fn(|context| stream.poll_handshake(context)).await?;
         Ok(stream)
+    }
+
+    /// Leaves this thread's reactor.
+    ///
+    /// # Errors
+    /// When the system does not let go of the socket.
+    pub fn leave(self) -> io::Result<TlsParcel> {
+        self.with(TcpStream::into_std)
+    }
+
+    /// Goes on in this thread's reactor.
+    ///
+    /// # Errors
+    /// When the system does not take the socket.
+    pub fn arrive(parcel: TlsParcel) -> io::Result<Self> {
+        parcel.with(TcpStream::from_std)
     }
 
     /// What the handshake agreed on: the client's certificates, the exporter.
@@ -237,6 +256,15 @@ impl TlsStream {
             }
             Ok(())
         })
+    }
+}
+
+impl<T> TlsStream<T> {
+    /// The same, over another kind of socket.
+    fn with<U>(self, change: impl FnOnce(T) -> io::Result<U>) -> io::Result<TlsStream<U>> {
+        let Self { tcp, tls, incoming, plain, outgoing, heard, has_said_goodbye } = self;
+        let tcp = change(tcp)?;
+        Ok(TlsStream { tcp, tls, incoming, plain, outgoing, heard, has_said_goodbye })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::{
     future::Future,
     io,
+    ops::Deref,
     pin::Pin,
     rc::{Rc, Weak},
     sync::Arc,
@@ -19,7 +20,7 @@ use hedgerow_mqtt::{
     Connect, Event, Frame, Later, Publish, QoS, ReasonCode, Server, Split, Subscribe,
     SubscriptionOptions, Unsubscribe, Version, split, topic,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{io::ReadBuf, task::spawn_local};
 
 use crate::{
     admission::{KeptOut, prove},
@@ -29,15 +30,19 @@ use crate::{
     keeping::Offered,
     limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
     link::{Came, Link, Replay, State},
+    mail::Letter,
     reasons,
     router::Route,
     shard::Shard,
+    stream::Stream,
 };
 
 pub(crate) struct Connection<G: Gate, S> {
     stream: S,
     shard: Rc<Shard<G>>,
-    link: Rc<Link<G>>,
+    link: Tended<G>,
+    /// The shard that has the client's session.
+    moves_to: Option<usize>,
     /// Until CONNECT.
     caller: Option<Box<Caller>>,
     /// A refusal whose time is not yet come.
@@ -51,8 +56,8 @@ pub(crate) struct Connection<G: Gate, S> {
     /// What the client has sent of what it may.
     publishes: Spent,
     publish_bytes: Spent,
-    _place: Place,
-    _visit: Option<Visit>,
+    place: Place,
+    visit: Option<Visit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,25 @@ enum Phase {
     Lingering(Timestamp),
 }
 
-impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
+/// A link that a connection's task tends to.
+struct Tended<G: Gate>(Rc<Link<G>>);
+
+impl<G: Gate> Deref for Tended<G> {
+    type Target = Rc<Link<G>>;
+
+    fn deref(&self) -> &Rc<Link<G>> {
+        &self.0
+    }
+}
+
+impl<G: Gate> Drop for Tended<G> {
+    /// The connection is over, or the shard stopped before it was.
+    fn drop(&mut self) {
+        self.state.borrow_mut().forget_task();
+    }
+}
+
+impl<G: Gate, S: Stream> Connection<G, S> {
     pub(crate) fn new(
         stream: S,
         caller: Caller,
@@ -80,7 +103,8 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         Self {
             stream,
             shard,
-            link,
+            link: Tended(link),
+            moves_to: None,
             caller: Some(Box::new(caller)),
             late: None,
             partial: Vec::new(),
@@ -89,9 +113,52 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
             is_broken: false,
             publishes: Spent::default(),
             publish_bytes: Spent::default(),
-            _place: place,
-            _visit: visit,
+            place,
+            visit,
         }
+    }
+
+    /// Lives until the connection is over, or goes on in the shard that has the client's session.
+    pub(crate) async fn live(mut self) {
+        if let Some(shard) = (&mut self).await {
+            self.move_to(shard);
+        }
+    }
+
+    /// Takes the connection apart and posts it to another shard, where its CONNECT is answered.
+    fn move_to(self, to: usize) {
+        let Self { stream, shard, link, partial, publishes, publish_bytes, place, visit, .. } =
+            self;
+        let ledger = Arc::clone(&shard.common.ledger);
+        let nothing = Server::new(Arc::clone(&shard.mqtt), shard.clock.even());
+        let state = link.state.replace(State::new(nothing, None));
+        let (Some(key), Ok(parcel)) = (state.key.clone(), stream.leave()) else {
+            return ledger.end("reset");
+        };
+        let arrive = move |shard: &Rc<Shard<G>>| {
+            let Ok(stream) = S::arrive(parcel) else { return ledger.end("reset") };
+            let link = Link::arrived(shard.next_link_id(), state);
+            shard.arm(&link);
+            let moves_to = shard.connect(&link, key, shard.clock.even());
+            let connection = Self {
+                stream,
+                shard: Rc::clone(shard),
+                link: Tended(link),
+                moves_to,
+                caller: None,
+                late: None,
+                partial,
+                memo: Weak::new(),
+                phase: Phase::Open,
+                is_broken: false,
+                publishes,
+                publish_bytes,
+                place,
+                visit,
+            };
+            spawn_local(connection.live());
+        };
+        shard.post(to, Letter::Run(Box::new(arrive)));
     }
 
     /// Deadlines and standing.
@@ -505,7 +572,7 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
         } else {
             SessionKey::new(&peer, client_id)
         };
-        shard.connect(&self.link, key, now);
+        self.moves_to = shard.connect(&self.link, key, now);
         Ok(())
     }
 
@@ -619,10 +686,11 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Connection<G, S> {
     }
 }
 
-impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<G, S> {
-    type Output = ();
+impl<G: Gate, S: Stream> Future for Connection<G, S> {
+    /// The shard where it goes on.
+    type Output = Option<usize>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<usize>> {
         let this = &mut *self;
         let now = this.shard.clock.even();
         this.link.state.borrow_mut().begin_turn(context.waker());
@@ -631,6 +699,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<G, S> {
             let is_held_back = this.read(context, now);
             this.shard.post_outgoing();
             if this.link.state.borrow().ended.is_none() {
+                if let Some(shard) = this.moves_to {
+                    return Poll::Ready(Some(shard));
+                }
                 match this.write(context, now) {
                     Poll::Ready(Err(_)) => this.broken("reset"),
                     // What held the client back has just been written.
@@ -642,16 +713,9 @@ impl<G: Gate, S: AsyncRead + AsyncWrite + Unpin> Future for Connection<G, S> {
             }
         }
         if this.link.state.borrow().ended.is_some() {
-            return this.finish(context, now);
+            return this.finish(context, now).map(|()| None);
         }
         Poll::Pending
-    }
-}
-
-impl<G: Gate, S> Drop for Connection<G, S> {
-    /// The shard stopped before the connection did.
-    fn drop(&mut self) {
-        self.link.state.borrow_mut().forget_task();
     }
 }
 

@@ -90,17 +90,13 @@ impl SessionKey {
     }
 }
 
-/// Who has a session: a shard, and the number of its claim. Later claims have larger numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
-    pub(crate) shard: usize,
-    pub(crate) number: u64,
-}
-
 /// Which shard has a session. Asked once a connection, never a message.
+///
+/// A session stays in the shard where it began: who comes back elsewhere is brought there. So its
+/// subscriptions are in force from its first moment to its last.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    claims: Mutex<(HashMap<Arc<SessionKey>, Claim>, u64)>,
+    shards: Mutex<HashMap<Arc<SessionKey>, usize>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,20 +104,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Directory {
-    /// The session belongs to `shard` from now on: its claim, and the one before.
-    pub(crate) fn claim(&self, key: &Arc<SessionKey>, shard: usize) -> (Claim, Option<Claim>) {
-        let (claims, last) = &mut *lock(&self.claims);
-        *last += 1;
-        let claim = Claim { shard, number: *last };
-        (claim, claims.insert(Arc::clone(key), claim))
+    /// The shard that has the session: `shard`, if no other has it yet.
+    pub(crate) fn claim(&self, key: &Arc<SessionKey>, shard: usize) -> usize {
+        *lock(&self.shards).entry(Arc::clone(key)).or_insert(shard)
     }
 
-    /// The session is gone, unless somebody else has claimed it since.
-    pub(crate) fn release(&self, key: &SessionKey, claim: u64) {
-        let (claims, _) = &mut *lock(&self.claims);
-        if claims.get(key).is_some_and(|known| known.number == claim) {
-            claims.remove(key);
-        }
+    /// The session is gone. Only the shard that has it says so.
+    pub(crate) fn release(&self, key: &SessionKey) {
+        lock(&self.shards).remove(key);
     }
 }
 
@@ -176,18 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_released_only_by_its_last_owner() {
+    fn a_session_stays_where_it_began_until_it_is_gone() {
         let directory = Directory::default();
         let key = SessionKey::new(&Witness::of_a_proof().loopback_tester(), "c");
-        let (first, before) = directory.claim(&key, 0);
-        assert_eq!(before, None);
-        let (second, before) = directory.claim(&key, 1);
-        assert_eq!(before, Some(first));
-        directory.release(&key, first.number);
-        let (third, before) = directory.claim(&key, 0);
-        assert_eq!(before, Some(second), "the late release of the first claim did nothing");
-        directory.release(&key, third.number);
-        assert_eq!(directory.claim(&key, 0).1, None);
+        assert_eq!(directory.claim(&key, 0), 0);
+        assert_eq!(directory.claim(&key, 1), 0);
+        directory.release(&key);
+        assert_eq!(directory.claim(&key, 1), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use hedgerow_policy::Peer;
 /// One gate serves all shards; each holds a clone.
 pub trait Gate: Clone + Send + 'static {
     /// What the gate knows of an open session: its grants, compiled.
-    type Admitted: 'static;
+    type Admitted: Send + 'static;
 
     /// Judges a proven peer that sent a CONNECT.
     ///

@@ -287,10 +287,10 @@ impl<G: Gate> Shard<G> {
         (self.keeping.changes.borrow().len(), self.keeping.twice.borrow().len())
     }
 
-    /// Hands over what is ready for it, and tells places their ticket; whether there were any.
-    pub(crate) fn hand_over_and_tell(&self) -> bool {
+    /// Hands over what is ready for it, and tells places their ticket.
+    pub(crate) fn hand_over_and_tell(&self) {
         self.hand_over_gathered();
-        self.tell_tickets()
+        self.tell_tickets();
     }
 
     fn hand_over_gathered(&self) {
@@ -333,8 +333,8 @@ impl<G: Gate> Shard<G> {
         }
     }
 
-    /// Tells places their ticket, where it is known by now; whether there were any.
-    fn tell_tickets(&self) -> bool {
+    /// Tells places their ticket, where it is known by now.
+    fn tell_tickets(&self) {
         self.keeping.held.borrow_mut().retain_mut(|(receipt, places)| {
             match receipt.ticket.load(Ordering::Acquire) {
                 0 => true,
@@ -345,15 +345,13 @@ impl<G: Gate> Shard<G> {
                 }
             }
         });
-        let told = self.keeping.told.take();
-        let is_news = !told.is_empty();
-        for (places, ticket) in told {
+        for (places, ticket) in self.keeping.told.take() {
             for (link, order) in places {
+                let link = link.heir();
                 link.wait_for(order, ticket);
                 self.unsettled(&link);
             }
         }
-        is_news
     }
 
     fn state_of(&self, parts: &Parts<G>) -> Durability {

@@ -43,6 +43,7 @@ mod sessions;
 mod shard;
 mod shares;
 mod slow;
+mod stream;
 mod tls;
 mod voice;
 
@@ -73,6 +74,7 @@ pub use gate::{
 };
 pub use link::Came;
 pub use listen::{Door, Entrance};
+pub use stream::Stream;
 pub use tls::TlsDoor;
 pub use voice::Voice;
 
@@ -201,7 +203,27 @@ impl<G: Gate> Wire<G> {
             let thread = wire.start_shard(index, gate.clone()).map_err(Error::Start)?;
             wire.threads.push(thread);
         }
+        wire.wait_for_shards().map_err(Error::Start)?;
         Ok(wire)
+    }
+
+    /// Waits until every shard has put back what outlived an earlier hub: before that a message would not
+    /// find its subscribers.
+    fn wait_for_shards(&self) -> io::Result<()> {
+        let (tell, hear) = mpsc::channel();
+        for mailbox in &self.common.mailboxes {
+            let tell = tell.clone();
+            mailbox.post(Letter::Run(Box::new(move |_| {
+                let _ = tell.send(());
+            })));
+        }
+        drop(tell);
+        let all = hear.iter().take(self.common.mailboxes.len()).count();
+        if all == self.common.mailboxes.len() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
     }
 
     fn start_shard(&self, index: usize, gate: G) -> io::Result<JoinHandle<()>> {

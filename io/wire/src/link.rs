@@ -1,4 +1,11 @@
-use std::{cell::RefCell, collections::VecDeque, net::IpAddr, rc::Rc, sync::Arc, task::Waker};
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::VecDeque,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    task::Waker,
+};
 
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_mqtt::{
@@ -19,6 +26,8 @@ use crate::{
 /// The router and the connection's task share it.
 pub(crate) struct Link<G: Gate> {
     pub(crate) id: u64,
+    /// Who took the session over.
+    pub(crate) heir: OnceCell<Rc<Link<G>>>,
     pub(crate) state: RefCell<State<G>>,
 }
 
@@ -36,8 +45,6 @@ pub(crate) struct State<G: Gate> {
     pub(crate) narrowed: bool,
     /// `None` before CONNECT, and once another connection has taken the session over.
     pub(crate) key: Option<Arc<SessionKey>>,
-    /// The number of the claim by which the session is, or is to be, here.
-    pub(crate) claim: u64,
     /// Whether the client identifier was given by us.
     pub(crate) is_assigned: bool,
     pub(crate) half_open: Option<Place>,
@@ -123,33 +130,25 @@ impl Encoded<'_> {
 
 impl<G: Gate> Link<G> {
     pub(crate) fn new(id: u64, server: Server, half_open: Option<Place>) -> Rc<Self> {
-        let state = State {
-            server,
-            out: Vec::new(),
-            written: 0,
-            waker: None,
-            woken: false,
-            admitted: None,
-            revision: 0,
-            narrowed: false,
-            key: None,
-            claim: 0,
-            is_assigned: false,
-            half_open,
-            ended: None,
-            late: None,
-            held_until: None,
-            blocked_since: None,
-            away: None,
-            armed: None,
-            replays: VecDeque::new(),
-            is_unsettled: false,
-            came: Came::default(),
-            since: Timestamp::from_ms(0),
-            tally: Tally::default(),
-            crowd: None,
-        };
-        Rc::new(Self { id, state: RefCell::new(state) })
+        Self::with(id, State::new(server, half_open))
+    }
+
+    /// A link for the connection of another shard that came here.
+    pub(crate) fn arrived(id: u64, state: State<G>) -> Rc<Self> {
+        Self::with(id, State { waker: None, woken: false, armed: None, ..state })
+    }
+
+    fn with(id: u64, state: State<G>) -> Rc<Self> {
+        Rc::new(Self { id, heir: OnceCell::new(), state: RefCell::new(state) })
+    }
+
+    /// Who has the session now.
+    pub(crate) fn heir(self: &Rc<Self>) -> Rc<Self> {
+        let mut last = self;
+        while let Some(next) = last.heir.get() {
+            last = next;
+        }
+        Rc::clone(last)
     }
 
     /// Hands over a QoS 0 message, if the client is there and keeps up.
@@ -279,6 +278,34 @@ impl<G: Gate> Link<G> {
 }
 
 impl<G: Gate> State<G> {
+    pub(crate) fn new(server: Server, half_open: Option<Place>) -> Self {
+        Self {
+            server,
+            out: Vec::new(),
+            written: 0,
+            waker: None,
+            woken: false,
+            admitted: None,
+            revision: 0,
+            narrowed: false,
+            key: None,
+            is_assigned: false,
+            half_open,
+            ended: None,
+            late: None,
+            held_until: None,
+            blocked_since: None,
+            away: None,
+            armed: None,
+            replays: VecDeque::new(),
+            is_unsettled: false,
+            came: Came::default(),
+            since: Timestamp::from_ms(0),
+            tally: Tally::default(),
+            crowd: None,
+        }
+    }
+
     /// Says that something waits for the disk; `true` when it is news.
     pub(crate) fn mark_unsettled(&mut self) -> bool {
         !std::mem::replace(&mut self.is_unsettled, true)

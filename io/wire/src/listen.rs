@@ -27,6 +27,7 @@ use crate::{
     link::Came,
     mail::Letter,
     shard::{Common, Shard},
+    stream::{Foreign, Stream},
 };
 
 /// How a TCP connection becomes a stream with somebody at its end. [`TlsDoor`](crate::TlsDoor) speaks TLS.
@@ -35,7 +36,7 @@ pub trait Door: Send + Sync + 'static {
     const OVER: &'static str = "tls";
 
     /// What MQTT is spoken over.
-    type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
+    type Stream: Stream;
 
     /// Says who is there, once the first byte came: proven, or to sign in with CONNECT. `from` is where
     /// the client is, behind a proxy too. An error is a word for the counters. The shard gives it
@@ -82,7 +83,9 @@ impl<G: Gate> Entrance<G> {
         if let Some(mailbox) = mailboxes.get(turn % mailboxes.len().max(1)) {
             mailbox.post(Letter::Run(Box::new(move |shard| {
                 let places = Places { place, half_open, visit };
-                spawn_local(Connection::new(stream, caller, Rc::clone(shard), places, came));
+                let stream = Foreign(stream);
+                let connection = Connection::new(stream, caller, Rc::clone(shard), places, came);
+                spawn_local(connection.live());
             })));
         }
     }
@@ -223,7 +226,7 @@ fn take_in<G: Gate, D: Door>(
             // A task of its own: an open connection does not carry the room of its handshake.
             Ok(Ok((stream, caller, visit, came))) => {
                 let places = Places { place, half_open, visit: Some(visit) };
-                spawn_local(Connection::new(stream, caller, shard, places, came));
+                spawn_local(Connection::new(stream, caller, shard, places, came).live());
             }
             Ok(Err(why)) => shard.common.ledger.end(why),
             Err(_) => shard.common.ledger.end("handshake-timeout"),

@@ -8,11 +8,11 @@ use hedgerow_mqtt::{Kept, QoS, Session};
 use tokio::sync::Notify;
 
 use crate::{
-    directory::{Claim, SessionKey},
+    directory::SessionKey,
     gate::Gate,
     keeping::Receipt,
     shard::Shard,
-    shares::Member,
+    shares::{GroupName, Member},
 };
 
 /// A message for the subscribers of another shard.
@@ -20,8 +20,8 @@ pub(crate) struct Forward {
     pub(crate) message: Kept,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// Only for this member of a shared subscription.
-    pub(crate) only: Option<Member>,
+    /// Only for this member of this group.
+    pub(crate) only: Option<(Member, Arc<GroupName>)>,
     /// Somebody's answer waits for what comes of it.
     pub(crate) receipt: Option<Arc<Receipt>>,
 }
@@ -33,21 +33,10 @@ type Act<G> = Box<dyn FnOnce(&Rc<Shard<G>>) + Send>;
 pub(crate) enum Letter<G: Gate> {
     /// Hand these to your subscribers.
     Publish(Vec<Forward>),
-    /// A client that you had, by `claim`, has come to another shard: give its session up to it.
-    Yield { key: Arc<SessionKey>, claim: u64, to: Claim },
-    /// Here is the session that your claim asked for, and for how many seconds it is to be kept.
-    Session { key: Arc<SessionKey>, claim: u64, session: Option<(Session, u32)> },
     /// Answers that wait may be due.
     Look,
-    /// A session that outlived the hub, until when, and the claim that was made for it. Without an end its
-    /// client was connected.
-    Restore {
-        key: Arc<SessionKey>,
-        claim: u64,
-        session: Session,
-        until: Option<Timestamp>,
-        seconds: u32,
-    },
+    /// A session that outlived the hub, and until when. Without an end its client was connected.
+    Restore { key: Arc<SessionKey>, session: Session, until: Option<Timestamp>, seconds: u32 },
     /// Do this: new connections and listeners.
     Run(Act<G>),
     /// Say goodbye to everybody and end.

@@ -22,15 +22,11 @@ pub(crate) fn all<G: Gate>(common: &Common<G>, stored: StoredSessions) {
             common.ledger.end("session-damaged");
             continue;
         };
-        let (claim, before) = common.directory.claim(&key, shard);
-        if before.is_some() {
-            common.ledger.end("session-damaged");
-        }
+        let shard = common.directory.claim(&key, shard);
         let (until, seconds) = (session.until, session.expiry_s);
         let session = session_of(common, &session);
         if let Some(mailbox) = common.mailboxes.get(shard) {
-            let claim = claim.number;
-            mailbox.post(Letter::Restore { key, claim, session, until, seconds });
+            mailbox.post(Letter::Restore { key, session, until, seconds });
         }
     }
     for (_, bytes) in &stored.retained {

@@ -1,8 +1,8 @@
-//! How sessions begin, move, wait for their client, and end.
+//! How sessions begin, change hands, wait for their client, and end.
 //!
-//! 1. A CONNECT names a session ([`Shard::connect`]). If another connection of this shard has it, that
-//!    one ends; if another shard has it, it is asked for, and the CONNECT waits.
-//! 2. The session opens ([`Shard::open`]): subscriptions that are still allowed go into the router.
+//! 1. A CONNECT names a session ([`Shard::connect`]). If another shard has it, the connection goes there.
+//!    If another connection has it, that one ends, and the subscriptions pass to the new one.
+//! 2. The session opens ([`Shard::open`]): subscriptions that are no longer allowed end.
 //! 3. The connection ends ([`Shard::detach`]). The session is parked, or ends with it.
 //! 4. A parked session's will speaks when its delay has passed; it ends when it expires.
 
@@ -12,7 +12,7 @@ use hedgerow_base::{Fault, Timestamp};
 use hedgerow_mqtt::{Closed, KeptWill, QoS, ReasonCode, Server, Session, topic};
 
 use crate::{
-    directory::{Claim, SessionKey},
+    directory::SessionKey,
     gate::{Gate, Message, Outcome, SessionChange, Verdict},
     link::{Away, Link},
     mail::Letter,
@@ -22,31 +22,22 @@ use crate::{
 };
 
 impl<G: Gate> Shard<G> {
-    /// An admitted client has named its session. CONNACK is written now, or when the session arrives
-    /// from the claim before.
-    pub(crate) fn connect(&self, link: &Rc<Link<G>>, key: Arc<SessionKey>, now: Timestamp) {
-        let (claim, before) = self.common.directory.claim(&key, self.index);
-        let mut state = link.state.borrow_mut();
-        (state.key, state.claim) = (Some(Arc::clone(&key)), claim.number);
-        drop(state);
-        match before {
-            Some(before) if before.shard != self.index => {
-                self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
-                self.post(before.shard, Letter::Yield { key, claim: before.number, to: claim });
-            }
-            Some(before) if self.has_waiting(before.number) || self.is_untold(&key) => {
-                self.waiting.borrow_mut().insert(claim.number, Rc::clone(link));
-                self.yield_in_time(key, before.number, claim);
-            }
-            Some(_) | None => {
-                let session = self.take_over(&key, now).map(|(session, _)| session);
-                self.open(link, session, now);
-            }
+    /// An admitted client has named its session: it is let in, unless another shard has the session; which
+    /// one, and the connection goes there.
+    pub(crate) fn connect(
+        &self,
+        link: &Rc<Link<G>>,
+        key: Arc<SessionKey>,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let shard = self.common.directory.claim(&key, self.index);
+        link.state.borrow_mut().key = Some(Arc::clone(&key));
+        if shard != self.index {
+            return Some(shard);
         }
-    }
-
-    fn has_waiting(&self, claim: u64) -> bool {
-        self.waiting.borrow().contains_key(&claim)
+        let session = self.take_over(link, &key, now);
+        self.open(link, session, now);
+        None
     }
 
     pub(crate) fn post(&self, shard: usize, letter: Letter<G>) {
@@ -61,22 +52,25 @@ impl<G: Gate> Shard<G> {
         state.end(ReasonCode::SESSION_TAKEN_OVER, "taken-over", Fault::Conflict, None);
     }
 
-    /// Takes a session away from the link that has it, and ends its connection if there is one.
-    fn take_over(&self, key: &SessionKey, now: Timestamp) -> Option<(Session, u32)> {
+    /// Takes a session, with its subscriptions, away from the link that has it, and ends its connection if
+    /// there is one.
+    fn take_over(&self, heir: &Rc<Link<G>>, key: &SessionKey, now: Timestamp) -> Option<Session> {
         let old = self.sessions.borrow_mut().remove(key)?;
+        // Taken over once: it is in no list of sessions any more.
+        let _ = old.heir.set(Rc::clone(heir));
         let parked = old.state.borrow_mut().away.take();
         if let Some(away) = parked {
             // The client is back before its will's delay has passed: the will stays unsaid.
             self.away.set(self.away.get() - 1);
-            self.drop_subscriptions(old.id, &away.session);
-            let seconds = away.expires.since_ms(now).max(0) / 1000;
-            return Some((away.session, u32::try_from(seconds).unwrap_or(u32::MAX)));
+            self.inherit_subscriptions(old.id, heir, &away.session);
+            return Some(away.session);
         }
-        self.drop_subscriptions(old.id, old.state.borrow().server.session());
+        self.inherit_subscriptions(old.id, heir, old.state.borrow().server.session());
         self.tell_disconnected(&old, "taken-over", now);
         Self::end_taken_over(&old);
         let mut state = old.state.borrow_mut();
-        let session = state.server.take_session();
+        let session =
+            state.server.take_session_or_else(|session| self.drop_subscriptions(heir.id, session));
         if session.is_some()
             && let Some(will) = state.server.take_will()
             && will.delay_s == 0
@@ -84,7 +78,13 @@ impl<G: Gate> Shard<G> {
             drop(state);
             self.say_will(&old, &will, now);
         }
-        session
+        session.map(|(session, _)| session)
+    }
+
+    /// First the new one, then the old one goes: what other shards send comes at any moment.
+    fn inherit_subscriptions(&self, old: u64, heir: &Rc<Link<G>>, session: &Session) {
+        self.add_subscriptions(heir, session);
+        self.drop_subscriptions(old, session);
     }
 
     fn drop_subscriptions(&self, link: u64, session: &Session) {
@@ -112,78 +112,6 @@ impl<G: Gate> Shard<G> {
         }
     }
 
-    /// Whether a message in the session waits for a ticket that is not known yet.
-    fn is_untold(&self, key: &SessionKey) -> bool {
-        let sessions = self.sessions.borrow();
-        sessions.get(key).is_some_and(|link| {
-            let state = link.state.borrow();
-            let session = state.away.as_ref().map(|away| &away.session);
-            session.unwrap_or_else(|| state.server.session()).is_untold()
-        })
-    }
-
-    /// Another claim has come after the one that is here: it gets the session, once all tickets in it are
-    /// known, because they are told to this shard.
-    pub(crate) fn yield_in_time(&self, key: Arc<SessionKey>, claim: u64, to: Claim) {
-        if self.is_untold(&key) || !self.postponed.borrow().is_empty() {
-            return self.postponed.borrow_mut().push((key, claim, to));
-        }
-        self.yield_session(&key, claim, to);
-    }
-
-    /// Yields what may be yielded now, in the order in which it was asked for.
-    pub(crate) fn yield_postponed(&self) {
-        loop {
-            let first = self.postponed.borrow().first().cloned();
-            let Some((key, claim, to)) = first.filter(|(key, ..)| !self.is_untold(key)) else {
-                return;
-            };
-            self.postponed.borrow_mut().remove(0);
-            self.yield_session(&key, claim, to);
-        }
-    }
-
-    /// Another claim has come after the one that is here.
-    pub(crate) fn yield_session(&self, key: &Arc<SessionKey>, claim: u64, to: Claim) {
-        let waiting = self.waiting.borrow_mut().remove(&claim);
-        if let Some(waiting) = waiting {
-            // It has not even arrived here: it goes on when it does.
-            Self::end_taken_over(&waiting);
-            self.forwards.borrow_mut().insert(claim, to);
-            return;
-        }
-        let session = self.take_over(key, self.clock.even());
-        self.post(to.shard, Letter::Session { key: Arc::clone(key), claim: to.number, session });
-    }
-
-    /// A session that was asked for has come.
-    pub(crate) fn session_arrived(
-        &self,
-        key: &Arc<SessionKey>,
-        claim: u64,
-        session: Option<(Session, u32)>,
-    ) {
-        let forward = self.forwards.borrow_mut().remove(&claim);
-        if let Some(Claim { shard, number }) = forward {
-            let letter = Letter::Session { key: Arc::clone(key), claim: number, session };
-            return self.post(shard, letter);
-        }
-        let now = self.clock.even();
-        let Some(link) = self.waiting.borrow_mut().remove(&claim) else { return };
-        if link.state.borrow().ended.is_none() {
-            return self.open(&link, session.map(|(session, _)| session), now);
-        }
-        // The client did not wait: its session does.
-        match session {
-            Some((session, seconds)) if seconds > 0 => {
-                self.sessions.borrow_mut().insert(Arc::clone(key), Rc::clone(&link));
-                self.add_subscriptions(&link, &session);
-                self.park(&link, session, seconds, None, now);
-            }
-            _ => self.common.directory.release(key, claim),
-        }
-    }
-
     /// Lets the client in with its session.
     fn open(&self, link: &Rc<Link<G>>, session: Option<Session>, now: Timestamp) {
         let mut guard = link.state.borrow_mut();
@@ -191,11 +119,12 @@ impl<G: Gate> Shard<G> {
         let (Some(key), Some(admitted)) = (state.key.clone(), &state.admitted) else { return };
         let session = match session {
             Some(old) if state.server.is_clean_start() => {
+                self.drop_subscriptions(link.id, &old);
                 self.end_kept(&old);
                 None
             }
             Some(mut session) => {
-                self.narrow(link.id, admitted, &mut session, false);
+                self.narrow(link.id, admitted, &mut session);
                 Some(session)
             }
             None => None,
@@ -206,7 +135,6 @@ impl<G: Gate> Shard<G> {
         state.half_open = None;
         state.since = self.clock.wall(now);
         self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
-        self.add_subscriptions(link, state.server.session());
         self.sessions.borrow_mut().insert(key, Rc::clone(link));
         state.wake();
         drop(guard);
@@ -248,16 +176,13 @@ impl<G: Gate> Shard<G> {
     pub(crate) fn restore(
         self: &Rc<Self>,
         key: Arc<SessionKey>,
-        claim: u64,
         session: Session,
         until: Option<Timestamp>,
         seconds: u32,
     ) {
         let now = self.clock.even();
         let link = Link::new(self.next_link_id(), Server::new(Arc::clone(&self.mqtt), now), None);
-        let mut state = link.state.borrow_mut();
-        (state.key, state.claim) = (Some(Arc::clone(&key)), claim);
-        drop(state);
+        link.state.borrow_mut().key = Some(Arc::clone(&key));
         self.sessions.borrow_mut().insert(key, Rc::clone(&link));
         self.add_subscriptions(&link, &session);
         let left_s = until
@@ -266,7 +191,7 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Takes out of a session what its standing no longer allows.
-    fn narrow(&self, link: u64, admitted: &G::Admitted, session: &mut Session, is_routed: bool) {
+    fn narrow(&self, link: u64, admitted: &G::Admitted, session: &mut Session) {
         let refused: Vec<Box<str>> = session
             .subscriptions()
             .filter(|(filter, _)| self.gate.subscribe(admitted, topic::unshared(filter)).is_err())
@@ -278,10 +203,7 @@ impl<G: Gate> Shard<G> {
                 let filter = Arc::from(&**filter);
                 self.change(SessionChange::Unsubscribe { session, filter });
             }
-            if is_routed {
-                let wanted = &self.common.wanted;
-                self.router.borrow_mut().remove(filter, link, wanted, self.index);
-            }
+            self.router.borrow_mut().remove(filter, link, &self.common.wanted, self.index);
         }
         let dropped = session.retain(|topic| self.gate.may_receive(admitted, topic));
         self.counts.dropped_not_allowed.add(dropped as u64);
@@ -320,7 +242,7 @@ impl<G: Gate> Shard<G> {
             Verdict::Unchanged => {}
             Verdict::Narrowed => {
                 state.narrowed = true;
-                self.narrow(link.id, &admitted, state.server.session_mut(), true);
+                self.narrow(link.id, &admitted, state.server.session_mut());
             }
             Verdict::Ended(refusal) => {
                 let reason = reasons::disconnect(refusal.fault);
@@ -353,7 +275,6 @@ impl<G: Gate> Shard<G> {
             // Never opened, or taken over.
             return will.into_iter().for_each(|will| self.say_will(link, &will, now));
         };
-        let claim = state.claim;
         drop(state);
         self.tell_disconnected(link, closed.why, now);
         let session = link.state.borrow_mut().server.take_session_or_else(|session| {
@@ -370,15 +291,15 @@ impl<G: Gate> Shard<G> {
                     self.end_kept(&session);
                     self.drop_subscriptions(link.id, &session);
                 }
-                self.forget(&key, claim);
+                self.forget(&key);
                 will.into_iter().for_each(|will| self.say_will(link, &will, now));
             }
         }
     }
 
-    fn forget(&self, key: &SessionKey, claim: u64) {
+    fn forget(&self, key: &SessionKey) {
         self.sessions.borrow_mut().remove(key);
-        self.common.directory.release(key, claim);
+        self.common.directory.release(key);
     }
 
     fn tell_disconnected(&self, link: &Link<G>, why: &'static str, now: Timestamp) {
@@ -427,13 +348,13 @@ impl<G: Gate> Shard<G> {
         let is_expired = away.expires <= now;
         let will = away.will.take_if(|(_, at)| is_expired || *at <= now);
         let ended = if is_expired { state.away.take() } else { None };
-        let (key, claim) = (state.key.clone(), state.claim);
+        let key = state.key.clone();
         drop(state);
         if let (Some(away), Some(key)) = (ended, key) {
             self.away.set(self.away.get() - 1);
             self.drop_subscriptions(link.id, &away.session);
             self.end_kept(&away.session);
-            self.forget(&key, claim);
+            self.forget(&key);
             self.common.ledger.end("session-expired");
         } else {
             self.arm(link);

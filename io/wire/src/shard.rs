@@ -1,7 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap},
     future::poll_fn,
     rc::{Rc, Weak},
     sync::{
@@ -21,7 +21,7 @@ use crate::{
     Settings,
     clock::Clock,
     counters::{Ledger, ShardCounts},
-    directory::{Claim, Directory, SessionKey},
+    directory::{Directory, SessionKey},
     gate::Gate,
     keeping::{Keeping, Receipt},
     limits::{ALARM_MS_MAX, READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
@@ -29,7 +29,7 @@ use crate::{
     mail::{Forward, Letter, Mailbox},
     retained::Retained,
     router::{Route, Router, Wanted},
-    shares::Member,
+    shares::{Member, Share},
 };
 
 /// What all shards share: read-mostly, or asked once a connection.
@@ -68,14 +68,7 @@ pub(crate) struct Shard<G: Gate> {
     pub(crate) mqtt: Arc<hedgerow_mqtt::Settings>,
     pub(crate) clock: Clock,
     /// By name, so that pages of them can be looked at.
-    /// Sessions that are to be yielded when the tickets of their messages are known: by which claim they are
-    /// here, and to whom.
-    pub(crate) postponed: RefCell<Vec<(Arc<SessionKey>, u64, Claim)>>,
     pub(crate) sessions: RefCell<BTreeMap<Arc<SessionKey>, Rc<Link<G>>>>,
-    /// Connections whose session is on its way from another shard, by the number of their claim.
-    pub(crate) waiting: RefCell<HashMap<u64, Rc<Link<G>>>>,
-    /// Sessions to be sent on as soon as they arrive for a claim, and where to.
-    pub(crate) forwards: RefCell<HashMap<u64, Claim>>,
     pub(crate) away: Cell<usize>,
     pub(crate) router: RefCell<Router<G>>,
     pub(crate) keeping: Keeping<G>,
@@ -131,10 +124,7 @@ impl<G: Gate> Shard<G> {
             counts,
             mqtt,
             clock: Clock::new(),
-            postponed: RefCell::default(),
             sessions: RefCell::default(),
-            waiting: RefCell::default(),
-            forwards: RefCell::default(),
             away: Cell::new(0),
             router: RefCell::default(),
             keeping: Keeping::default(),
@@ -198,11 +188,9 @@ impl<G: Gate> Shard<G> {
         match letter {
             Letter::Publish(messages) => self.hand_on(messages),
             Letter::Look => self.look(),
-            Letter::Restore { key, claim, session, until, seconds } => {
-                self.restore(key, claim, session, until, seconds);
+            Letter::Restore { key, session, until, seconds } => {
+                self.restore(key, session, until, seconds);
             }
-            Letter::Yield { key, claim, to } => self.yield_in_time(key, claim, to),
-            Letter::Session { key, claim, session } => self.session_arrived(&key, claim, session),
             Letter::Run(act) => act(self),
             Letter::Stop => {
                 self.stopping.set(true);
@@ -222,12 +210,18 @@ impl<G: Gate> Shard<G> {
     /// Hands out messages of another shard.
     fn hand_on(self: &Rc<Self>, messages: Vec<Forward>) {
         let (now, mut receipts) = (self.clock.even(), Vec::new());
-        for Forward { message, qos, retain, only, receipt } in messages {
+        for Forward { message, qos, retain, only, mut receipt } in messages {
             let publish = Publish { qos, retain, ..message.message() };
             self.next_body();
             let lengths = self.lengths();
-            if let Some(member) = only {
-                self.hand_to_member(&member, &publish, &mut Some(message.clone()), now);
+            if let Some((member, group)) = only {
+                let kept = &mut Some(message.clone());
+                if self.router.borrow().sharer(member.link).is_some() {
+                    self.hand_to_member(&member, &publish, kept, now);
+                } else if let Some(share) = self.common.wanted.shares.named(&group) {
+                    // It left while the message was on its way: another one gets it.
+                    self.share_one(&share, &publish, kept, &mut receipt, false, now);
+                }
             } else {
                 let route = self.route(publish.topic, &mut Weak::new());
                 self.hand_to_targets(&route, None, &publish, None, now, Some(message.clone()));
@@ -238,6 +232,7 @@ impl<G: Gate> Shard<G> {
             receipts.extend(receipt);
         }
         self.give_receipts(&receipts);
+        self.post_outgoing();
     }
 
     /// Everything that is not urgent: the clock, deadlines, standings.
@@ -256,7 +251,6 @@ impl<G: Gate> Shard<G> {
         };
         due.iter().for_each(|(link, at)| self.ring(link, *at, now));
         self.sweep_parts(now);
-        self.yield_postponed();
         self.look_for_slow_ones(now);
         self.counts.away.set(self.away.get());
         let revision = self.gate.revision();
@@ -366,29 +360,43 @@ impl<G: Gate> Shard<G> {
         (mut receipt, gathers): (Option<Arc<Receipt>>, bool),
         now: Timestamp,
     ) -> Option<Arc<Receipt>> {
-        let needs_receipt = message.qos != QoS::AtMostOnce && self.gate.keeps_sessions();
         for share in &route.shares {
-            for member in share.candidates() {
-                if member.shard == self.index {
-                    if self.hand_to_member(member, message, &mut kept, now) {
-                        break;
-                    }
-                    continue;
-                }
-                let kept = kept.get_or_insert_with(|| Kept::new(message, now));
-                if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
-                    let receipt = needs_receipt.then(|| match &receipt {
-                        Some(receipt) => receipt.one_more(),
-                        None => Arc::clone(receipt.insert(Receipt::new(self.index, 1, gathers))),
-                    });
-                    let (message, qos, retain) = (kept.clone(), message.qos, message.retain);
-                    outbox.push(Forward { message, qos, retain, only: Some(*member), receipt });
-                    self.has_outgoing.set(true);
-                }
-                break;
-            }
+            self.share_one(share, message, &mut kept, &mut receipt, gathers, now);
         }
         receipt
+    }
+
+    /// Hands a message to one member of a group.
+    fn share_one(
+        &self,
+        share: &Share,
+        message: &Publish<'_>,
+        kept: &mut Option<Kept>,
+        receipt: &mut Option<Arc<Receipt>>,
+        gathers: bool,
+        now: Timestamp,
+    ) {
+        let needs_receipt = message.qos != QoS::AtMostOnce && self.gate.keeps_sessions();
+        for member in share.candidates() {
+            if member.shard == self.index {
+                if self.hand_to_member(member, message, kept, now) {
+                    break;
+                }
+                continue;
+            }
+            let kept = kept.get_or_insert_with(|| Kept::new(message, now));
+            if let Some(outbox) = self.outboxes.borrow_mut().get_mut(member.shard) {
+                let receipt = needs_receipt.then(|| match &receipt {
+                    Some(receipt) => receipt.one_more(),
+                    None => Arc::clone(receipt.insert(Receipt::new(self.index, 1, gathers))),
+                });
+                let (message, qos, retain) = (kept.clone(), message.qos, message.retain);
+                let only = Some((*member, Arc::clone(&share.name)));
+                outbox.push(Forward { message, qos, retain, only, receipt });
+                self.has_outgoing.set(true);
+            }
+            break;
+        }
     }
 
     /// Says whether the member took the message.
@@ -502,16 +510,13 @@ impl<G: Gate> Shard<G> {
 
     fn settle(&self, context: &Context<'_>) -> Poll<()> {
         *self.settler.borrow_mut() = Some(context.waker().clone());
-        let is_news = self.hand_over_and_tell();
+        self.hand_over_and_tell();
         let mut waiting = std::mem::take(&mut *self.unsettled.borrow_mut());
         if !waiting.is_empty() {
             // First the bell, then the look: a commit between the two rings it.
             self.gate.wake_on_next(context.waker());
             waiting.retain(|link| link.settle(self));
             self.unsettled.borrow_mut().append(&mut waiting);
-        }
-        if is_news {
-            self.yield_postponed();
         }
         Poll::Pending
     }

@@ -14,11 +14,16 @@ pub(crate) struct Shares {
     groups: Mutex<TopicTree<Box<str>, Group>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
+    name: Arc<GroupName>,
     turn: Arc<AtomicUsize>,
     members: Vec<Member>,
 }
+
+/// What a group is called, and its filter.
+#[derive(Debug)]
+pub(crate) struct GroupName(Box<str>, Box<str>);
 
 /// One session of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +38,16 @@ pub(crate) struct Member {
 /// A group as a route sees it.
 #[derive(Debug)]
 pub(crate) struct Share {
+    pub(crate) name: Arc<GroupName>,
     turn: Arc<AtomicUsize>,
     members: Box<[Member]>,
+}
+
+impl Group {
+    fn share(&self) -> Share {
+        let (name, turn) = (Arc::clone(&self.name), Arc::clone(&self.turn));
+        Share { name, turn, members: self.members.clone().into_boxed_slice() }
+    }
 }
 
 impl Share {
@@ -59,7 +72,12 @@ impl Shares {
     ) -> T {
         let mut groups = self.lock();
         let name: Box<str> = group.into();
-        let mut changed = groups.remove(filter, &name).unwrap_or_default();
+        let new = || Group {
+            name: Arc::new(GroupName(name.clone(), filter.into())),
+            turn: Arc::default(),
+            members: Vec::new(),
+        };
+        let mut changed = groups.remove(filter, &name).unwrap_or_else(new);
         let result = act(&mut changed.members);
         if !changed.members.is_empty() {
             // A filter that the session took is one that the tree takes.
@@ -97,11 +115,19 @@ impl Shares {
     pub(crate) fn of(&self, topic: &str) -> Box<[Share]> {
         let mut found = Vec::new();
         self.lock().visit(topic, &mut |_, group| {
-            let (turn, members) =
-                (Arc::clone(&group.turn), group.members.clone().into_boxed_slice());
-            found.push(Share { turn, members });
+            found.push(group.share());
         });
         found.into_boxed_slice()
+    }
+
+    /// The group of this name, as it is now; `None` when nobody is in it any more.
+    pub(crate) fn named(&self, GroupName(group, filter): &GroupName) -> Option<Share> {
+        let mut groups = self.lock();
+        let found = groups.remove(filter, group)?;
+        let share = found.share();
+        // It was there under this name.
+        let _ = groups.insert(filter, group.clone(), found);
+        Some(share)
     }
 }
 

@@ -405,13 +405,6 @@ impl Session {
         Some(())
     }
 
-    /// Whether a message waits for a ticket that is not known yet: [`Session::NOT_YET`].
-    #[must_use]
-    pub fn is_untold(&self) -> bool {
-        // They come last, and few of them.
-        self.queue.iter().rev().any(|entry| entry.ticket == Self::NOT_YET)
-    }
-
     /// The ticket of a message whose ticket is told later.
     pub const NOT_YET: u64 = u64::MAX;
 

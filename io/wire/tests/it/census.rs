@@ -98,6 +98,7 @@ fn a_session_shows_what_it_is_and_does() {
         assert_eq!(other.puback(), (id, 0));
     }
     one.message();
+    one.message();
     let SessionDetail { view, subscriptions, will } = detail(&hub, "one").unwrap();
     assert_eq!(
         (view.is_connected, view.version, view.transport),

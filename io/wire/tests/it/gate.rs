@@ -130,6 +130,11 @@ impl TestGate {
         self.0.disk.lock().unwrap().is_full = true;
     }
 
+    /// Puts something on the disk by hand.
+    pub(crate) fn put(&self, change: &SessionChange) {
+        self.0.disk.lock().unwrap().kept.apply(change);
+    }
+
     /// What a power cut at this moment leaves.
     pub(crate) fn disk(&self) -> StoredSessions {
         self.0.disk.lock().unwrap().kept.clone()

@@ -10,6 +10,7 @@ mod grants;
 mod kept;
 mod limits;
 mod long_topics;
+mod moves;
 mod peer;
 mod sessions;
 mod shards;

@@ -193,6 +193,17 @@ impl TestPeer {
         })
     }
 
+    /// Whether a packet comes within the time that the stream waits.
+    pub(crate) fn has_packet(&mut self) -> bool {
+        if matches!(split(&self.bytes, usize::MAX), Ok(Split::Whole(..))) {
+            return true;
+        }
+        let mut buffer = [0; 16 * 1024];
+        let Ok(len @ 1..) = self.stream.read(&mut buffer) else { return false };
+        self.bytes.extend_from_slice(&buffer[..len]);
+        self.has_packet()
+    }
+
     /// The identifier of the next packet, which must be a message.
     pub(crate) fn message_id(&mut self) -> u16 {
         self.message().2
