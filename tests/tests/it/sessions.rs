@@ -7,7 +7,7 @@ use std::{
 };
 
 use hedgerow_mqtt::QoS;
-use hedgerow_scenarios::{Courier, RunningHub};
+use hedgerow_scenarios::{Answer, Courier, RunningHub, TestDevice};
 
 const ROUNDS: u64 = 40;
 const SEED: u64 = 20_261_122;
@@ -91,5 +91,23 @@ fn endure(mut hub: RunningHub, end: fn(&mut RunningHub)) {
         if qos == 2 {
             assert_eq!(came.len(), set.len(), "QoS 2 arrives once");
         }
+    }
+}
+
+#[test]
+fn a_device_that_comes_back_at_any_shard_goes_on_over_the_same_tls() {
+    let hub = RunningHub::start(&[]);
+    let mut device = TestDevice::enrolled(&hub, "wanders");
+    assert_eq!(device.connect("c", true).unwrap().0, 0);
+    let topic = device.topic("properties/load1");
+    for round in 0..7 {
+        let mut next = device.again();
+        assert_eq!(next.connect("c", true).unwrap().0, 0, "round {round}");
+        let goodbye = device.hear(Duration::from_secs(5));
+        assert!(matches!(goodbye, Answer::Goodbye(0x8E, _)), "round {round}: {goodbye:?}");
+        next.publish(&topic, b"0.5").unwrap();
+        let answer = next.hear(Duration::from_secs(5));
+        assert!(matches!(answer, Answer::Acknowledged(_, 0)), "round {round}: {answer:?}");
+        device = next;
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write,
     net::{Shutdown, SocketAddr},
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hedgerow_mqtt::{Packet, QoS, SubscriptionOptions, Version};
+use hedgerow_mqtt::{Packet, PacketId, Publish, QoS, SubscriptionOptions, Version};
 use hedgerow_wire::{SessionChange, Settings};
 
 use crate::{
@@ -118,6 +119,44 @@ fn the_first_message_after_a_restart_finds_every_session() {
         let (mut client, present) = hub.connect_to_session(&lasting(&format!("c{session}")));
         assert!(present);
         assert_eq!(client.message().1, b"x");
+    }
+}
+
+#[test]
+fn what_a_client_says_with_its_connect_is_heard_in_the_shard_of_its_session() {
+    let hub = hub(3, TestGate::default(), "t/+", &["c"]);
+    for round in 0..9u8 {
+        let mut client = TestPeer::to(hub.address);
+        let mut bytes = Vec::new();
+        Packet::Connect(lasting("c")).encode(Version::V311, &mut bytes).unwrap();
+        let payload = [round];
+        let message = Publish::at_most_once("t/x", &payload);
+        let message = Publish { qos: QoS::AtLeastOnce, id: PacketId::new(7), ..message };
+        Packet::Publish(message).encode(Version::V311, &mut bytes).unwrap();
+        // The beginning of a packet whose end comes later.
+        let (ping, later) = ([0xC0], [0x00]);
+        bytes.extend_from_slice(&ping);
+        client.stream.write_all(&bytes).unwrap();
+        client.expect(|packet| {
+            let Packet::ConnAck(ack) = packet else { panic!("{packet:?}") };
+            assert!(ack.session_present);
+        });
+        let id = [0, 1].iter().fold(None, |id, _| {
+            client.expect(|packet| match packet {
+                Packet::PubAck(ack) => {
+                    assert_eq!(ack.id.get(), 7);
+                    id
+                }
+                Packet::Publish(message) => {
+                    assert_eq!(message.payload, [round]);
+                    message.id
+                }
+                other => panic!("{other:?}"),
+            })
+        });
+        client.stream.write_all(&later).unwrap();
+        client.expect(|packet| assert_eq!(packet, Packet::PingResp));
+        client.acknowledge(id.unwrap().get());
     }
 }
 
