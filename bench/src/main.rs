@@ -74,7 +74,7 @@ const SCENARIOS: [(&str, Load, bool, &[&str]); 6] = [
         false,
         &QOS_1,
     ),
-    ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &BROKERS),
+    ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &SERVERS),
     // The hub's devices publish under things/ only, so its driver stands for it.
     ("QoS 0, 100 to 1, one message a write, mutual TLS 1.3", FAN_IN, true, &OVER_TLS),
 ];
@@ -117,7 +117,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("serve-driver") => {
             driver::serve(&arguments.next().ok_or(USAGE)?, arguments.next().as_deref())
         }
-        Some("serve-floor") => floor::serve(&arguments.next().ok_or(USAGE)?),
+        Some("serve-floor") => {
+            let (address, gathers_us) = (arguments.next(), arguments.next());
+            floor::serve(&address.ok_or(USAGE)?, gathers_us.ok_or(USAGE)?.parse()?)
+        }
         Some("store-packs") => ingest::local::store(&arguments.collect::<Vec<_>>()),
         Some("mqtt") => mqtt(&options(arguments)?),
         Some("idle") => idle(&options(arguments)?),
@@ -170,7 +173,8 @@ fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     match name {
         "hedgerow" | "durable" => Ok(Hub::start(Some(address))?.server),
         "driver" => Server::start(&own, &["serve-driver", &at], address),
-        "floor" => Server::start(&own, &["serve-floor", &at], address),
+        "floor" => Server::start(&own, &["serve-floor", &at, "0"], address),
+        "gathers" => Server::start(&own, &["serve-floor", &at, FLOOR_GATHERS_US], address),
         _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
     }
 }
@@ -240,13 +244,15 @@ fn pin() -> Result<(), Box<dyn Error>> {
     }
 }
 
-const SERVERS: [&str; 5] = ["mosquitto", "peer", "hedgerow", "driver", "floor"];
+/// `gathers` is the floor, which lets messages gather as a busy shard does.
+const SERVERS: [&str; 6] = ["mosquitto", "peer", "hedgerow", "driver", "floor", "gathers"];
+
+/// As long as a shard waits at most.
+const FLOOR_GATHERS_US: &str = "1000";
 
 /// `durable` is the hub with subscribers whose sessions last: each message is on disk before its
 /// acknowledgement, which no peer does.
-const QOS_1: [&str; 5] = ["mosquitto", "peer", "hedgerow", "durable", "driver"];
-
-const BROKERS: [&str; 4] = ["mosquitto", "peer", "hedgerow", "driver"];
+const QOS_1: [&str; 7] = ["mosquitto", "peer", "hedgerow", "durable", "driver", "floor", "gathers"];
 
 const OVER_TLS: [&str; 2] = ["mosquitto", "driver"];
 
