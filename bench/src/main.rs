@@ -21,6 +21,7 @@ mod grants;
 mod hub;
 mod ingest;
 mod process;
+mod routes;
 mod tls;
 
 use std::{
@@ -51,6 +52,7 @@ const FAN_IN: Load = Load {
     batch: 1,
     window: 16,
     is_lasting: false,
+    payload_bytes: 64,
 };
 
 const TEN: Load =
@@ -89,6 +91,7 @@ struct Options {
     only: Option<String>,
     scenario: Option<usize>,
     subscriptions: u32,
+    payload: usize,
     peer: Option<String>,
 }
 
@@ -127,13 +130,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("connect") => connect(&options(arguments)?),
         Some("ingest") => ingest::run(&options(arguments)?),
         Some("grants") => grants::run(),
+        Some("routes") => routes::run(),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest|grants [--seconds S] [--rounds R] \
+const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest|grants|routes [--seconds S] [--rounds R] \
     [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT] \
-    [--scenario N] [--peer COMMAND] [--subscriptions N]";
+    [--scenario N] [--peer COMMAND] [--subscriptions N] [--payload BYTES]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -146,6 +150,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         only: None,
         scenario: None,
         subscriptions: 0,
+        payload: FAN_IN.payload_bytes,
         peer: None,
     };
     while let Some(name) = arguments.next() {
@@ -159,6 +164,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
             "--subscriptions" => options.subscriptions = value.parse()?,
+            "--payload" => options.payload = value.parse()?,
             "--scenario" => options.scenario = Some(value.parse()?),
             "--peer" => options.peer = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
@@ -336,7 +342,8 @@ fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
                     "peer" => options.peer.is_some(),
                     _ => true,
                 };
-                let load = Load { is_lasting: *name == "durable", ..load };
+                let is_lasting = *name == "durable";
+                let load = Load { is_lasting, payload_bytes: options.payload, ..load };
                 if is_chosen && is_there {
                     measure(name, load, is_tls, options, row)?;
                 }
