@@ -130,7 +130,7 @@ impl<G: Gate> Shard<G> {
             None => None,
         };
         let assigned = state.is_assigned.then_some(&*key.client_id);
-        state.server.accept(session, assigned, &mut state.out);
+        state.server.accept(session, assigned, state.out.own());
         self.keep_session(&mut state.server, &key);
         state.half_open = None;
         state.since = self.clock.wall(now);
