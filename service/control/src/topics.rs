@@ -125,7 +125,7 @@ fn topics(mapping: &Mapping) -> BTreeSet<String> {
 
 fn taken(topic: &str) -> Failure {
     let reason = format!(
-        "the topic {topic} belongs to another device or an open claim code; give this one other names with --set"
+        "the topic {topic} belongs to another device or an open claim code; give this one other names"
     );
     Failure::new(Fault::Conflict, reason)
 }

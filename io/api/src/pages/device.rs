@@ -100,9 +100,8 @@ impl Sight<'_> {
     /// What can be done to it from where it is.
     fn acts(&self) -> Markup {
         let base = format!("/devices/{}", self.device.key.id);
-        let is_over = matches!(self.device.state, Life::Retired | Life::Erased);
         html! {
-            @if !is_over {
+            @if !is_over(self.device) {
                 div.acts {
                     @if self.people.bounds_of(self.device).profile.action_index(identify::ACTION).is_some() {
                         form method="post" action={ (base) "/identify" } { button title="Asks it to make itself known where it is, and waits for its answer" { "Identify" } }
@@ -115,6 +114,11 @@ impl Sight<'_> {
             }
         }
     }
+}
+
+/// Whether nothing more can be done to it.
+pub(super) const fn is_over(device: &Device) -> bool {
+    matches!(device.state, Life::Retired | Life::Erased)
 }
 
 /// What was done, as the next page says it.
