@@ -218,6 +218,14 @@ impl Mapping {
         self.commands.iter().map(|topic| &**topic).zip(actions)
     }
 
+    /// Whether `topic` is of a command, or one whose payloads say something that the profile declares.
+    #[must_use]
+    pub fn maps(&self, topic: &str) -> bool {
+        let route = self.route_of(topic).and_then(|at| self.plan.routes.get(usize::from(at)));
+        route.is_some_and(|route| !route.targets.is_empty())
+            || self.commands.iter().any(|known| **known == *topic)
+    }
+
     /// The filters that the device may subscribe to besides the topics of its commands.
     pub fn filters(&self) -> impl Iterator<Item = &str> {
         self.filters.iter().map(|filter| &**filter)

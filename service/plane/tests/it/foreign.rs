@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_model::{LINUX_HOST, Profile, TASMOTA_PLUG, Value, mapping::Names};
 use hedgerow_plane::{Admitted, DeviceAdmission, Message, Outcome, Published, Verdict, Watched};
-use hedgerow_policy::{Overlay, Scopes, Standing, Witness};
+use hedgerow_policy::{Overlay, PersonId, Role, Scopes, Standing, Witness};
 use hedgerow_telemetry::DeviceKey;
 
 use crate::house::{CERTIFICATE, DEVICE, House, NOW, OTHER, admission, house, peer_as};
@@ -67,6 +67,28 @@ fn a_message_becomes_readings_and_goes_on() {
     assert_eq!(alone.last(), Some(true), "as it is on its own topic");
     let passed = publish(&house, &session, "stat/plug1/RESULT", "anything");
     assert_eq!(passed, Published { route: true, outcome: Outcome::Done });
+}
+
+#[test]
+fn whoever_sees_a_device_sees_the_topics_that_its_profile_maps() {
+    let (house, _) = with_plug();
+    let sees = |tenant, role, topic: &str| {
+        let person = Witness::of_a_proof().person(tenant, PersonId(1), role);
+        let session = house.plane.admit(person, NOW).unwrap();
+        house.plane.may_receive(&session, topic)
+    };
+    for role in [Role::Owner, Role::Operator, Role::Viewer] {
+        for topic in ["tele/plug1/SENSOR", "tele/plug1/LWT", "cmnd/plug1/POWER"] {
+            assert!(sees(TenantId::FIRST, role, topic), "{role:?} {topic}");
+            assert!(!sees(TenantId(2), role, topic), "{role:?} {topic}: not their device");
+        }
+        let is_owner = role == Role::Owner;
+        for topic in ["stat/plug1/RESULT", "tele/plug1/other", "tele/plug2/SENSOR"] {
+            assert_eq!(sees(TenantId::FIRST, role, topic), is_owner, "{role:?} {topic}");
+        }
+    }
+    house.plane.directory().remove(TenantId::FIRST, DEVICE);
+    assert!(!sees(TenantId::FIRST, Role::Viewer, "tele/plug1/SENSOR"), "nobody's topic");
 }
 
 #[test]
