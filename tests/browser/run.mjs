@@ -811,7 +811,7 @@ await check("the keyboard alone takes in a weak plug, whose password is shown on
   const person = await page.request.post(`${local}/api/v1/people`, { data: { name: "guest", role: "viewer" }, headers: { origin: local } });
   const guest = await browser.newContext({ viewport: SIZES.wide });
   const look = watch(await guest.newPage());
-  await look.goto((await person.json()).link);
+  await look.goto(local + (await person.json()).link);
   await look.waitForURL(`${local}/welcome`);
   await look.goto(`${local}/broker/topics`);
   await look.locator("#watch-state.on").waitFor();
@@ -825,6 +825,17 @@ await check("the keyboard alone takes in a weak plug, whose password is shown on
   await guest.close();
   await page.getByRole("link", { name: "To the device" }).click();
   await page.locator(".about").getByText("Weak").waitFor();
+  await first.subscribe("cmnd/plug2/#");
+  await tabTo("On: Yes");
+  const told = first.answer(0x32);
+  await page.keyboard.press("Enter");
+  await page.getByText("It was told.").waitFor();
+  const message = (await told).toString("latin1");
+  hold(message.includes("cmnd/plug2/POWER") && message.endsWith("ON"), message);
+  await first.publish("stat/plug2/POWER", "ON");
+  await page.reload();
+  await page.getByText("yes, ").first().waitFor();
+  await bothWays("weak-device");
   await page.getByRole("link", { name: "Identity" }).click();
   await page.getByText("cmnd/plug2/POWER", { exact: true }).waitFor();
   hold(!(await page.content()).includes(made.Password), "the password is shown twice");

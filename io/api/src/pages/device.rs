@@ -17,7 +17,7 @@ use super::{
     frame::{Frame, Place, notice},
     identify,
     visitor::{Trouble, Visitor},
-    words,
+    words, write,
 };
 use crate::{People, rest::forms::Id};
 
@@ -129,6 +129,7 @@ fn said(done: Option<&str>) -> Option<&'static str> {
         "retire" => Some("It is retired; its sessions were closed and its certificates revoked."),
         "revoke" => Some("Its certificates are revoked and its sessions closed."),
         "name" => Some("It has its new name."),
+        "told" => Some("It was told. The new value is shown here when it says it."),
         _ => None,
     }
 }
@@ -173,6 +174,7 @@ fn show_live(
     let sight = Sight { people, visitor, device };
     let main = html! {
         (said)
+        (write::section(people, visitor, device, last))
         @if last.is_empty() { (nothing_yet(device)) } @else {
             p.hint.live #live-state role="status" { "Live values need scripts; reload the page for newer ones." }
             div.cards #live data-device=(device.key.id) {

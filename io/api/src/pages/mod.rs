@@ -33,6 +33,7 @@ mod topics;
 mod visitor;
 mod weak;
 mod words;
+mod write;
 
 use std::sync::Arc;
 
@@ -80,6 +81,7 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/devices/{id}/permissions", SignedIn, get(identity::permissions)),
         ("/devices/{id}/timeline", SignedIn, get(identity::timeline)),
         ("/devices/{id}/identify", SignedIn, post(identify::ask)),
+        ("/devices/{id}/write", SignedIn, post(write::write)),
         ("/devices/{id}/name", SignedIn, post(act::name)),
         ("/devices/{id}/quarantine", SignedIn, get(act::ask_quarantine).post(act::quarantine)),
         ("/devices/{id}/release", SignedIn, get(act::ask_release).post(act::release)),
