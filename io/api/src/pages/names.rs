@@ -155,12 +155,14 @@ pub(super) fn topics(people: &People, device: &Device) -> Markup {
     let Some(mapping) = mapping.filter(|_| !profile.plan().is_empty()) else { return html! {} };
     let told: BTreeSet<_> = mapping.commands().map(|(topic, _)| topic).collect();
     html! {
-        h2 { "Its own topics" }
-        p.hint { "Its profile says what these carry. No other device has them." }
-        dl.facts.lists {
-            dt { "It publishes" } dd { ul.plain { @for (topic, _) in mapping.topics() { li { code { (topic) } } } } }
-            @if !told.is_empty() {
-                dt { "It listens to" } dd { ul.plain { @for topic in told { li { code { (topic) } } } } }
+        section {
+            h2 { "Its own topics" }
+            p.hint { "Its profile says what these carry. No other device has them." }
+            dl.facts.lists {
+                dt { "It publishes" } dd { ul.plain { @for (topic, _) in mapping.topics() { li { code { (topic) } } } } }
+                @if !told.is_empty() {
+                    dt { "It listens to" } dd { ul.plain { @for topic in told { li { code { (topic) } } } } }
+                }
             }
         }
     }
