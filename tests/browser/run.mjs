@@ -699,9 +699,13 @@ await check("people and tokens are made, their secrets shown once", async () => 
   hold(answer.status() === 403, `a viewer may quarantine: ${answer.status()}`);
   await there.goto(`${local}/devices`);
   hold((await there.locator('input[form="bulk"]').count()) === 0, "a viewer is shown what operators do");
-  for (const act of ["bulk", `${device.split("/").pop()}/identify`]) {
-    const answer = await there.request.post(`${local}/devices/${act}`, {
-      form: { act: "quarantine", id: device.split("/").pop() }, headers: { origin: local }, maxRedirects: 0,
+  const own = `/devices/${device.split("/").pop()}`;
+  for (const act of ["/devices/bulk", `${own}/identify`, `${own}/write`, `${own}/password`, "/claim", "/claim/weak"]) {
+    const answer = await there.request.post(local + act, {
+      form: {
+        act: "quarantine", id: device.split("/").pop(), property: "x", value: "1", name: "x", profile: "linux-host",
+      },
+      headers: { origin: local }, maxRedirects: 0,
     });
     hold(answer.status() === 403, `a viewer may ${act}: ${answer.status()}`);
   }
@@ -840,6 +844,10 @@ await check("the keyboard alone takes in a weak plug, whose password is shown on
   await page.getByText("cmnd/plug2/POWER", { exact: true }).waitFor();
   hold(!(await page.content()).includes(made.Password), "the password is shown twice");
   await bothWays("weak-identity");
+  await page.getByRole("link", { name: "Permissions" }).click();
+  await page.getByRole("heading", { name: "Properties that it may be told to change" }).waitFor();
+  await bothWays("weak-permissions");
+  await page.getByRole("link", { name: "Identity" }).click();
   await page.getByRole("link", { name: "Make another password" }).click();
   await axe(page);
   await page.getByRole("button", { name: "Make another password" }).click();

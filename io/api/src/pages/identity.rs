@@ -142,6 +142,10 @@ pub(crate) async fn permissions(
             @for action in profile.actions().iter().filter(|action| allows(&action.name)) { li { strong { (action.title) } " " code { (action.name) } " " span.hint { (action.description) } } }
             @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device that is not cut off" } } }
         }
+        @if properties.iter().any(|one| profile.is_writable(&one.name)) {
+            h2 { "Properties that it may be told to change" }
+            ul { @for one in properties.iter().filter(|one| profile.is_writable(&one.name)) { li { strong { (one.title) } " " code { (one.name) } } } }
+        }
         @if !overlay.withheld.is_empty() {
             h2 { "Withheld by the owner" }
             ul { @for name in &overlay.withheld { li { code { (name) } } } }
