@@ -846,6 +846,7 @@ await check("the keyboard alone takes in a weak plug, whose password is shown on
   await bothWays("weak-identity");
   await page.getByRole("link", { name: "Permissions" }).click();
   await page.getByRole("heading", { name: "Properties that it may be told to change" }).waitFor();
+  hold((await page.getByText("of the platform").count()) === 0, "what only devices with a key have is promised");
   await bothWays("weak-permissions");
   await page.getByRole("link", { name: "Identity" }).click();
   await page.getByRole("link", { name: "Make another password" }).click();

@@ -140,7 +140,9 @@ pub(crate) async fn permissions(
         h2 { "Actions that it may be sent" }
         ul {
             @for action in profile.actions().iter().filter(|action| allows(&action.name)) { li { strong { (action.title) } " " code { (action.name) } " " span.hint { (action.description) } } }
-            @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device that is not cut off" } } }
+            @if device.password.is_none() {
+                @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device with a key that is not cut off" } } }
+            }
         }
         @if properties.iter().any(|one| profile.is_writable(&one.name)) {
             h2 { "Properties that it may be told to change" }
