@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::run::{Outcome, output, program, top};
 
 /// A program and the Debian package that has it.
-const DEBIAN: [(&str, &str); 8] = [
+const DEBIAN: [(&str, &str); 9] = [
     ("mosquitto", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("chromium", "chromium"),
     ("certutil", "libnss3-tools"),
     ("faketime", "faketime"),
     ("openssl", "openssl"),
+    ("swtpm", "swtpm"),
     ("curl", "curl"),
     ("python3", "python3-venv"),
 ];

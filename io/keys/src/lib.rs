@@ -5,7 +5,9 @@
 //! P-256 ([`EcKey`]), the audit log's is Ed25519 ([`LogKey`]). With the feature `hub` there is also the
 //! certificate authority and the hashing of passwords.
 //!
-//! What it does not do yet: TPM 2.0 and PKCS#11. What signs for an [`EcKey`] is the seam for them.
+//! Or it is made inside a TPM 2.0 ([`Tpm`], [`EcKey::in_tpm`]) and never is anywhere else.
+//!
+//! What it does not do yet: PKCS#11. What signs for an [`EcKey`] is the seam for it.
 
 #[cfg(feature = "hub")]
 mod authority;
@@ -21,6 +23,7 @@ mod passwords;
 mod random;
 mod sealed;
 mod sealing_key;
+mod tpm;
 
 #[cfg(feature = "hub")]
 pub use authority::Authority;
@@ -35,3 +38,4 @@ pub use passwords::Argon2id;
 pub use random::SystemRandom;
 pub use sealed::{KeyFile, open, seal};
 pub use sealing_key::{SealingKey, Source};
+pub use tpm::{Tpm, TpmAddress, TpmKeyFile};
