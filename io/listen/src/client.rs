@@ -28,6 +28,7 @@ use rustls::{
 
 use crate::{
     Identity, certificate_key,
+    identity::Unsigned,
     limits::{ANSWER_TIME_MAX, CONNECT_TIME_MAX},
     provider,
 };
@@ -50,6 +51,8 @@ pub enum ConnectError {
     Network(String, io::Error),
     /// Somebody answered who is not the hub, or who did not take our certificate.
     Tls(String),
+    /// Our own key could not sign; says why.
+    Key(String),
 }
 
 impl fmt::Display for ConnectError {
@@ -57,7 +60,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Address(what) => write!(f, "{what} is not an address; write host:port"),
             Self::Network(to, error) => write!(f, "{to} can't be reached: {error}"),
-            Self::Tls(what) => f.write_str(what),
+            Self::Tls(what) | Self::Key(what) => f.write_str(what),
         }
     }
 }
@@ -139,6 +142,7 @@ fn handshake_error(to: &str, error: io::Error) -> ConnectError {
             "{to} is not the hub that this device knows ({why:?}); \
              check the address and the claim code"
         )),
+        Some(Error::Other(why)) if why.0.is::<Unsigned>() => ConnectError::Key(why.to_string()),
         Some(other) => ConnectError::Tls(format!("{to} refused the connection: {other}")),
         None => ConnectError::Network(to.into(), error),
     }

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    Error, SignatureAlgorithm, SignatureScheme,
+    Error, OtherError, SignatureAlgorithm, SignatureScheme,
     pki_types::{CertificateDer, SubjectPublicKeyInfoDer},
     sign::{CertifiedKey, Signer, SigningKey},
 };
@@ -47,6 +47,18 @@ impl SigningKey for HandshakeKey {
     }
 }
 
+/// What has the key could not sign; its words.
+#[derive(Debug)]
+pub(crate) struct Unsigned(String);
+
+impl fmt::Display for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unsigned {}
+
 struct Hand(Arc<Sign>);
 
 impl fmt::Debug for Hand {
@@ -57,7 +69,7 @@ impl fmt::Debug for Hand {
 
 impl Signer for Hand {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        (self.0)(message).map_err(Error::General)
+        (self.0)(message).map_err(|why| Error::Other(OtherError(Arc::new(Unsigned(why)))))
     }
 
     fn scheme(&self) -> SignatureScheme {

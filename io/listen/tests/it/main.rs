@@ -151,6 +151,18 @@ async fn foreign_certificates_and_none_end_in_tls_where_one_is_required() {
 }
 
 #[tokio::test]
+async fn a_key_that_can_not_sign_is_told_apart_from_a_hub_that_refuses() {
+    let house = house();
+    let to = serve(&house, ClientCertificates::Required(anchors(&house))).await;
+    let device = device_identity(&house, DeviceId::from_bytes([7; 16]));
+    let spki = certificate_key(&device.chain[0]).unwrap().to_vec();
+    let key = HandshakeKey::new(spki, |_| Err("the TPM is gone".into()));
+    let refused = visit(to, Trust::Root(house.root), Some(Identity { key, ..device })).await;
+    let Err(ConnectError::Key(why)) = refused else { panic!("{refused:?}") };
+    assert_eq!(why, "the TPM is gone");
+}
+
+#[tokio::test]
 async fn where_a_certificate_is_welcome_one_may_come_without() {
     let house = house();
     let anchors = anchors(&house);
