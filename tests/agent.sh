@@ -13,7 +13,7 @@ soon() { for _ in $(seq 150); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; do
 
 start_hub
 made=$(api POST /claims '{"name":"server"}')
-agent enroll --hub "$DEVICES" --claim "$(field "$made" code)" >"$WORK/agent0.log" || fails "enrolment"
+agent enroll --hub "$DEVICES" --claim "$(field "$made" code)" --key file >"$WORK/agent0.log" || fails "enrolment"
 ID=$(field "$(agent status --json)" id)
 [ "$(field "$(api GET "/devices/$ID")" name)" = server ] || fails "the hub does not know it"
 said=$(agent enroll --hub "$DEVICES" --claim "$(field "$made" code)" 2>&1) && fails "enrolled twice"
@@ -72,7 +72,7 @@ wait "$AGENT_PID" 2>/dev/null || true
 hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@"; }
 sloth() { "$agent" "$1" --state "$WORK/sloth" --seal "$WORK/config/sloth.key" "${@:2}"; }
 made=$(api POST /claims '{"name":"sloth"}')
-sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" >/dev/null || fails "the second enrolment"
+sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" --key file >/dev/null || fails "the second enrolment"
 SLOTH=$(field "$(sloth status --json)" id)
 hedgerow ca rotate >"$WORK/rotated" || fails "a new issuing CA could not be made"
 grep -q '2 devices and 0 programs have yet to' "$WORK/rotated" || fails "wrong count: $(cat "$WORK/rotated")"

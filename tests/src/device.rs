@@ -1,12 +1,13 @@
 use std::{
     io::{ErrorKind, Read, Write},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use hedgerow_base::Timestamp;
-use hedgerow_device_linux::{Enrolment, State, enrol};
-use hedgerow_keys::{EcKey, KeyFile, SealingKey};
+use hedgerow_device_linux::{Enrolment, KeyChoice, State, enrol};
+use hedgerow_keys::{EcKey, KeyFile, SealingKey, Tpm, TpmKeyFile};
 use hedgerow_listen::{
     HandshakeKey, Identity,
     client::{self, Stream, Trust},
@@ -18,7 +19,7 @@ use hedgerow_mqtt::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::RunningHub;
+use crate::{RunningHub, Swtpm};
 
 /// Packets that may be unacknowledged.
 const WINDOW: usize = 64;
@@ -71,10 +72,22 @@ impl TestDevice {
     /// The same with a claim of the test's own.
     #[must_use]
     pub fn enrolled_with(hub: &RunningHub, claim: &Value) -> Self {
+        Self::enrolled_keeping(hub, claim, &KeyChoice::File)
+    }
+
+    /// The same with a key in this TPM.
+    #[must_use]
+    pub fn enrolled_in_tpm(hub: &RunningHub, name: &str, tpm: &Swtpm) -> Self {
+        let claim = json!({"name": name, "profile": "linux-host"});
+        Self::enrolled_keeping(hub, &claim, &KeyChoice::Tpm(tpm.address().parse().unwrap()))
+    }
+
+    fn enrolled_keeping(hub: &RunningHub, claim: &Value, key: &KeyChoice) -> Self {
         let made = hub.post("/api/v1/claims", claim);
         let folder = tempfile::tempdir().unwrap();
-        let sealing = SealingKey::from_file(&folder.path().join("elsewhere/seal")).unwrap();
-        let state = State::open(folder.path(), &sealing).unwrap();
+        let seal = folder.path().join("elsewhere/seal");
+        let sealing = || SealingKey::from_file(&seal);
+        let state = State::open_with(folder.path(), key, sealing).unwrap();
         let url = format!("https://localhost:{}", hub.devices_port()).parse().unwrap();
         let code = made["code"].as_str().unwrap().parse().unwrap();
         let enrolment = Arc::new(enrol(&state, &url, &code).unwrap());
@@ -121,14 +134,28 @@ impl TestDevice {
         format!("things/{}/{rest}", self.id)
     }
 
+    fn key(&self) -> Result<EcKey, String> {
+        let folder = self.folder.path();
+        if let Some(at) = TpmKeyFile::new(folder, "device").address().unwrap() {
+            let key = EcKey::in_tpm(&Arc::new(Tpm::at(at)), folder, "device");
+            return key.map_err(|error| error.to_string());
+        }
+        let sealing = SealingKey::from_file(&folder.join("elsewhere/seal")).unwrap();
+        Ok(EcKey::open_or_make(&KeyFile::new(folder, "device"), &sealing).unwrap())
+    }
+
+    /// Where it keeps what it has.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Connects over mutual TLS and says CONNECT; the reason of CONNACK, and its words.
     ///
     /// # Errors
     /// When TLS fails.
     pub fn connect(&mut self, client_id: &str, clean_start: bool) -> Result<(u8, String), String> {
-        let sealing = SealingKey::from_file(&self.folder.path().join("elsewhere/seal")).unwrap();
-        let file = KeyFile::new(self.folder.path(), "device");
-        let key = Arc::new(EcKey::open_or_make(&file, &sealing).unwrap());
+        let key = Arc::new(self.key()?);
         let leaf = std::fs::read(self.folder.path().join("certificate.der")).unwrap();
         let spki = key.spki().to_vec();
         let sign = move |m: &[u8]| key.sign(m).map_err(|error| error.to_string());

@@ -23,6 +23,7 @@ pub(crate) fn run() -> Outcome {
     cargo(&["test", "--quiet", "--workspace"])?;
     program("bash", &["tests/guide.sh"])?;
     program("bash", &["tests/agent.sh"])?;
+    program("bash", &["tests/tpm.sh"])?;
     program("bash", &["tests/interop.sh"])?;
     applications()?;
     schemathesis()?;

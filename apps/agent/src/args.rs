@@ -3,20 +3,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hedgerow_device_linux::HubUrl;
+use hedgerow_device_linux::{HubUrl, KeyChoice};
 use hedgerow_onboarding::ClaimCode;
 
 /// What `--help` says.
 pub(crate) const USAGE: &str = "\
 hedgerow-agent: enrols this machine at a Hedgerow hub and keeps it there
 
-  hedgerow-agent enroll --hub URL --claim CODE
+  hedgerow-agent enroll --hub URL --claim CODE [--key auto|file|tpm:/dev/tpmrm0]
   hedgerow-agent run [--every SECONDS]
   hedgerow-agent status [--json]
 
   --state DIR   where key, certificate and waiting readings are kept
   --seal FILE   the file that seals the key, outside DIR
                 (the systemd credential hedgerow-agent-seal comes first)
+  --key WHERE   where a new key is made: auto (the TPM of this machine if there is one,
+                else a sealed file), file, or a TPM; a key that is there stays in use
 
 Example: hedgerow-agent enroll --hub https://hub.local:8444 --claim HR1-7K2QX-…";
 
@@ -50,6 +52,8 @@ pub(crate) struct Args {
     pub(crate) state: PathBuf,
     /// The file that seals the key.
     pub(crate) seal: PathBuf,
+    /// Where a new key is made.
+    pub(crate) key: KeyChoice,
     /// As JSON.
     pub(crate) json: bool,
 }
@@ -62,6 +66,7 @@ impl Args {
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let wrong = |what: String| format!("{what}\n\n{USAGE}");
         let (mut hub, mut claim, mut state, mut seal) = (None, None, None, None);
+        let mut key = KeyChoice::default();
         let (mut json, mut verb, mut sample_ms) = (false, None, 5_000);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| wrong(format!("{word} needs a value")));
@@ -74,6 +79,7 @@ impl Args {
                 }
                 "--state" => state = Some(PathBuf::from(value()?)),
                 "--seal" => seal = Some(PathBuf::from(value()?)),
+                "--key" => key = value()?.parse().map_err(|e: String| wrong(e))?,
                 "--every" => {
                     let seconds: i64 = value()?
                         .parse()
@@ -100,7 +106,7 @@ impl Args {
         };
         let (default_state, default_seal) = defaults();
         let state = state.unwrap_or(default_state);
-        Ok(Self { command, state, seal: seal.unwrap_or(default_seal), json })
+        Ok(Self { command, state, seal: seal.unwrap_or(default_seal), key, json })
     }
 }
 
@@ -136,6 +142,15 @@ mod tests {
         ));
         let args = parse("status --json --state /s --seal /k").unwrap();
         assert!(args.json && args.state == Path::new("/s") && args.seal == Path::new("/k"));
+        let local = KeyChoice::Tpm("tpm:/dev/tpm0".parse().unwrap());
+        for (line, key) in [
+            ("status", KeyChoice::default()),
+            ("status --key auto", KeyChoice::default()),
+            ("run --key file", KeyChoice::File),
+            ("run --key tpm:/dev/tpm0", local),
+        ] {
+            assert_eq!(parse(line).unwrap().key, key, "{line}");
+        }
         assert!(matches!(parse("--help").unwrap().command, Command::Help));
     }
 
@@ -146,6 +161,7 @@ mod tests {
             ("enroll --hub hub", "needs --claim"),
             ("enroll --hub http://x --claim y", "not a hub's address"),
             ("enroll --claim HR1-1", "a claim code is"),
+            ("status --key token", "not auto, file or tpm:"),
             ("run --every 0", "1 to 86400"),
             ("run --every 86401", "1 to 86400"),
             ("run --state", "needs a value"),

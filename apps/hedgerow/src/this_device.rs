@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use hedgerow_device_linux::{Agent, AgentError, HubUrl, Options, State, confine, enrol};
+use hedgerow_device_linux::{Agent, AgentError, HubUrl, KeyChoice, Options, State, enrol};
 use hedgerow_keys::SealingKey;
 
 use crate::args::ThisDevice;
@@ -17,15 +17,19 @@ use crate::args::ThisDevice;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(options: &ThisDevice) -> Result<(), Box<dyn std::error::Error>> {
-    let sealing = SealingKey::from_file(&options.seal)?;
-    let state = State::open(&options.state, &sealing)?;
+    let sealing = || SealingKey::from_file(&options.seal);
+    let state = State::open_with(&options.state, &KeyChoice::default(), sealing)?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     if state.enrolment()?.is_none() {
         let hub: HubUrl = options.hub.parse()?;
         let code = line.trim().parse()?;
         enrol(&state, &hub, &code)?;
-        eprintln!("this machine is enrolled as {}", state.id());
+        eprintln!(
+            "this machine is enrolled as {}, its key is in {}",
+            state.id(),
+            state.key_place()
+        );
     }
     thread::spawn(|| {
         // The hub holds the other end for as long as it lives.
@@ -36,7 +40,7 @@ pub(crate) fn run(options: &ThisDevice) -> Result<(), Box<dyn std::error::Error>
         Agent::new(state, Options { sample_ms: 2_000, ..Options::default() }, |line| {
             eprintln!("this device: {line}");
         })?;
-    eprintln!("this device: {}", confine(&options.state)?);
+    eprintln!("this device: {}", agent.confine()?);
     match agent.run(&STOP) {
         Err(AgentError::Lost(_)) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),

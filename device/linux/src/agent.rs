@@ -15,8 +15,8 @@ use std::{
 };
 
 use hedgerow_base::Timestamp;
-use hedgerow_keys::SystemRandom;
-use hedgerow_listen::client::{self, Trust};
+use hedgerow_keys::{Storage, SystemRandom};
+use hedgerow_listen::client::{self, ConnectError, Trust};
 use hedgerow_model::{
     ValueRef,
     senml::{Entry, encode_cbor},
@@ -35,6 +35,7 @@ use crate::{
     metrics::{Metrics, Sample},
     now,
     outbox::Outbox,
+    sandbox,
     session::{Answer, News, Session},
     state::{Which, validity},
 };
@@ -95,6 +96,15 @@ impl Agent {
         })
     }
 
+    /// Fences this process in, for good: it has what the agent needs, and no more. Gives what holds, in
+    /// words.
+    ///
+    /// # Errors
+    /// When the kernel takes no fence.
+    pub fn confine(&self) -> Result<String, AgentError> {
+        sandbox::confine(self.state.directory(), self.state.key_place().device_file())
+    }
+
     /// Runs until `stop` is set.
     ///
     /// # Errors
@@ -130,7 +140,10 @@ impl Agent {
         let opened = now();
         (self.say)(&format!("connected to {}", self.enrolment.hub));
         let thing = format!("things/{}", self.state.id());
-        session.publish(&format!("{thing}/reported"), reported().as_bytes())?;
+        session.publish(
+            &format!("{thing}/reported"),
+            reported(self.state.key_place().storage()).as_bytes(),
+        )?;
         let mut flying = Flying::new();
         let ended = self.serve(&mut session, &config, &thing, &mut flying, stop);
         if ended.is_ok() {
@@ -251,8 +264,11 @@ impl Agent {
                     self.next_renewal = self.next_renewal.max(now().plus_ms(RENEWAL_RETRY_MS));
                     return Ok((config, session));
                 }
-                Err(AgentError::Connect(client::ConnectError::Network(to, error))) => {
-                    return Err(AgentError::Connect(client::ConnectError::Network(to, error)));
+                // Nobody answered, or nobody signed: that says nothing about the certificate.
+                Err(AgentError::Connect(
+                    error @ (ConnectError::Network(..) | ConnectError::Key(_)),
+                )) => {
+                    return Err(AgentError::Connect(error));
                 }
                 Err(error) => {
                     (self.say)(&format!(
@@ -353,7 +369,7 @@ fn pack(sample: &Sample, at: Timestamp) -> Vec<u8> {
 }
 
 /// What runs here, as the JSON of `reported`.
-fn reported() -> String {
+fn reported(storage: Storage) -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let release = read("/etc/os-release");
     let os = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
@@ -362,11 +378,12 @@ fn reported() -> String {
         text.chars().filter(plain).take(120).collect::<String>()
     };
     format!(
-        "{{\"os\":\"{}\",\"kernel\":\"{}\",\"hostname\":\"{}\",\"agent\":\"{}\",\"keyStorage\":\"sealed-file\"}}",
+        "{{\"os\":\"{}\",\"kernel\":\"{}\",\"hostname\":\"{}\",\"agent\":\"{}\",\"keyStorage\":\"{}\"}}",
         clean(os.unwrap_or("Linux")),
         clean(read("/proc/sys/kernel/osrelease").trim()),
         clean(read("/proc/sys/kernel/hostname").trim()),
         env!("CARGO_PKG_VERSION"),
+        storage.word(),
     )
 }
 
@@ -410,8 +427,11 @@ mod tests {
 
     #[test]
     fn what_is_reported_is_json_without_surprises() {
-        let text = reported();
-        assert!(text.starts_with('{') && text.ends_with('}'));
-        assert_eq!(text.matches('"').count() % 2, 0);
+        for (storage, word) in [(Storage::SealedFile, "sealed-file"), (Storage::Tpm, "tpm")] {
+            let text = reported(storage);
+            assert!(text.starts_with('{') && text.ends_with('}'));
+            assert_eq!(text.matches('"').count() % 2, 0);
+            assert!(text.contains(&format!("\"keyStorage\":\"{word}\"")), "{text}");
+        }
     }
 }

@@ -4,6 +4,8 @@ use hedgerow_keys::KeyError;
 use hedgerow_listen::client::ConnectError;
 use rustls::AlertDescription;
 
+use crate::KeyPlace;
+
 /// Why the agent can't go on.
 #[derive(Debug)]
 pub enum AgentError {
@@ -13,6 +15,12 @@ pub enum AgentError {
     File(PathBuf, io::Error),
     /// The key can't be used.
     Key(KeyError),
+    /// The key is in this place and shall be in another.
+    KeyElsewhere(KeyPlace),
+    /// There is a key in a sealed file and one in a TPM.
+    TwoKeys(PathBuf),
+    /// The device is enrolled, and its key is not there.
+    KeyMissing(PathBuf),
     /// The hub can't be reached, or is another one.
     Connect(ConnectError),
     /// The hub answered with a refusal; its words.
@@ -41,6 +49,23 @@ impl fmt::Display for AgentError {
             }
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Key(error) => error.fmt(f),
+            Self::KeyElsewhere(place) => write!(
+                f,
+                "the key of this device is in {place} and stays there; leave `--key` out, or remove \
+                 the device's state to make it a new device"
+            ),
+            Self::TwoKeys(state) => write!(
+                f,
+                "{} has a key in a sealed file (device.sealed) and one in a TPM (device.tpm); move \
+                 the one away that is not this device's",
+                state.display()
+            ),
+            Self::KeyMissing(state) => write!(
+                f,
+                "{} has a certificate and no key; restore device.sealed or device.tpm from a backup, \
+                 or remove the device's state and enrol it again",
+                state.display()
+            ),
             Self::Connect(error) => error.fmt(f),
             Self::Refused(status, words) => {
                 write!(f, "the hub refused ({status}): {}", words.trim())

@@ -5,7 +5,8 @@
 //! offline, renews the certificate, and checks that the hub's audit log only grows. One thread, blocking
 //! sockets, no runtime: a device has better uses for its memory.
 //!
-//! What it does not do yet: updates, TPM and PKCS#11 keys.
+//! The key is in a sealed file or in a TPM 2.0 ([`KeyChoice`]). What it does not do yet: updates,
+//! PKCS#11 keys, attestation.
 
 mod agent;
 mod backoff;
@@ -14,6 +15,7 @@ mod enrol;
 mod error;
 mod http;
 mod hub;
+mod key;
 pub mod limits;
 pub mod metrics;
 mod outbox;
@@ -25,7 +27,7 @@ pub use agent::{Agent, Options};
 pub use enrol::enrol;
 pub use error::AgentError;
 pub use hub::HubUrl;
-pub use sandbox::confine;
+pub use key::{KeyChoice, KeyPlace};
 pub use state::{Enrolment, State};
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -36,21 +36,22 @@ const DENIED: [i64; 20] = [
     323, 169, // userfaultfd, reboot
 ];
 
-/// Confines this process, for good: files to the state directory and what is read above (landlock, as
-/// far as the kernel has it), system calls to those that the agent needs (seccomp). Gives what holds, in
-/// words.
+/// Confines this process, for good: files to the state directory, the TPM's device file if the key is
+/// there, and what is read above (landlock, as far as the kernel has it), system calls to those that the
+/// agent needs (seccomp). Gives what holds, in words.
 ///
 /// # Errors
 /// When the kernel takes neither.
-pub fn confine(state: &Path) -> Result<String, AgentError> {
-    let files = fence_files(state)?;
+pub(crate) fn confine(state: &Path, tpm: Option<&Path>) -> Result<String, AgentError> {
+    let files = fence_files(state, tpm)?;
     let calls = fence_calls()?;
     Ok(format!("{files}; {calls}"))
 }
 
-fn fence_files(state: &Path) -> Result<&'static str, AgentError> {
+fn fence_files(state: &Path, tpm: Option<&Path>) -> Result<&'static str, AgentError> {
     let wrong = |error: landlock::RulesetError| AgentError::Sandbox(error.to_string());
     let abi = ABI::V4;
+    let used = AccessFs::ReadFile | AccessFs::WriteFile;
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(abi))
@@ -58,6 +59,7 @@ fn fence_files(state: &Path) -> Result<&'static str, AgentError> {
         .map_err(wrong)?
         .add_rules(path_beneath_rules(READS, AccessFs::from_read(abi)))
         .and_then(|rules| rules.add_rules(path_beneath_rules([state], AccessFs::from_all(abi))))
+        .and_then(|rules| rules.add_rules(path_beneath_rules(tpm, used)))
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(wrong)?;
     Ok(match status.ruleset {

@@ -1,4 +1,4 @@
-//! What a device keeps: its key (sealed), its hub, its certificates, the last checkpoint.
+//! What a device keeps: its key (sealed, or wrapped by a TPM), its hub, its certificates, the last checkpoint.
 
 use std::{
     fs, io,
@@ -6,11 +6,14 @@ use std::{
 };
 
 use hedgerow_base::{DeviceId, Timestamp};
-use hedgerow_keys::{EcKey, KeyFile, SealingKey, write_durably};
+use hedgerow_keys::{EcKey, KeyError, SealingKey, write_durably};
 use hedgerow_listen::{HandshakeKey, Identity};
 use std::sync::Arc;
 
-use crate::{AgentError, HubUrl};
+use crate::{
+    AgentError, HubUrl,
+    key::{Kept, KeyChoice, KeyPlace, is_key_there},
+};
 
 const ROOT: &str = "root.der";
 const ISSUING: &str = "issuing.der";
@@ -23,6 +26,8 @@ const NEXT: &str = "certificate.next.der";
 pub struct State {
     directory: PathBuf,
     key: Arc<EcKey>,
+    place: KeyPlace,
+    passed_over: Option<KeyError>,
 }
 
 /// A hub that the device is enrolled at.
@@ -48,13 +53,53 @@ pub(crate) enum Which {
 }
 
 impl State {
-    /// Opens the state in `directory`, with the device's key; both are made when missing.
+    /// Opens the state in `directory`, with the device's key where it is; without one, it is made in a
+    /// sealed file.
     ///
     /// # Errors
-    /// When the key can't be unsealed or the directory not be used.
+    /// When the key can't be used or the directory not be written.
     pub fn open(directory: &Path, sealing: &SealingKey) -> Result<Self, AgentError> {
-        let key = EcKey::open_or_make(&KeyFile::new(directory, "device"), sealing)?;
-        Ok(Self { directory: directory.into(), key: Arc::new(key) })
+        Self::with(directory, || Kept::found_or_sealed(directory, sealing))
+    }
+
+    /// The same, with a choice of where the key is made; `sealing` is asked for if it is in a file.
+    ///
+    /// # Errors
+    /// When the key can't be used, is elsewhere than it shall be, or the directory can't be written.
+    pub fn open_with<F>(
+        directory: &Path,
+        choice: &KeyChoice,
+        sealing: F,
+    ) -> Result<Self, AgentError>
+    where
+        F: FnOnce() -> Result<SealingKey, KeyError>,
+    {
+        Self::with(directory, || Kept::open(directory, choice, sealing))
+    }
+
+    fn with(
+        directory: &Path,
+        open: impl FnOnce() -> Result<Kept, AgentError>,
+    ) -> Result<Self, AgentError> {
+        // With a key that is made now an enrolled device would be another one.
+        let is_enrolled = directory.join(CURRENT).exists();
+        if is_enrolled && !is_key_there(directory) {
+            return Err(AgentError::KeyMissing(directory.into()));
+        }
+        let Kept { key, place, passed_over } = open()?;
+        Ok(Self { directory: directory.into(), key: Arc::new(key), place, passed_over })
+    }
+
+    /// Where the device's key is.
+    #[must_use]
+    pub const fn key_place(&self) -> &KeyPlace {
+        &self.place
+    }
+
+    /// Why a TPM that is there was not taken for the key that was made just now.
+    #[must_use]
+    pub const fn passed_over(&self) -> Option<&KeyError> {
+        self.passed_over.as_ref()
     }
 
     /// The device's id.

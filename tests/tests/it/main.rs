@@ -24,4 +24,5 @@ mod rotation;
 mod sessions;
 mod standing;
 mod things;
+mod tpm;
 mod weak;
