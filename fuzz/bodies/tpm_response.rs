@@ -1,13 +1,14 @@
 //! A TPM's answer to one of our commands: the first byte says which, the rest is the response.
 
 use hedgerow_tpm::{
-    Command, Create, CreatePrimary, FlushContext, GetCurves, GetEcdsa, GetManufacturer, GetRandom,
-    Load, Private, Public, ReadPublic, Sign, answer, limits::PRIVATE_BYTES_MAX,
+    Attest, Command, Create, CreatePrimary, FlushContext, GetCurves, GetEcdsa, GetManufacturer,
+    GetRandom, Load, PcrRead, Private, Public, Quote, ReadPublic, Sign, answer,
+    limits::PRIVATE_BYTES_MAX,
 };
 
 /// Commands whose answers are tried.
 #[allow(dead_code, reason = "the fuzz target tries them all")]
-pub(super) const KINDS: u8 = 10;
+pub(super) const KINDS: u8 = 13;
 
 pub(super) fn run(bytes: &[u8]) -> bool {
     let Some((which, response)) = bytes.split_first() else { return false };
@@ -26,6 +27,13 @@ pub(super) fn run(bytes: &[u8]) -> bool {
         7 => answer::<ReadPublic>(response).is_ok_and(|public| is_whole(&public)),
         8 => is_answered::<Sign<'_>>(response),
         9 => is_answered::<FlushContext>(response),
+        10 => answer::<PcrRead>(response).is_ok_and(|values| {
+            assert_eq!(values.values.len(), values.read.numbers().count());
+            true
+        }),
+        11 => answer::<Quote<'_>>(response).is_ok_and(|q| Attest::from_bytes(&q.attest).is_ok()),
+        // What a device hands on as its quote.
+        12 => Attest::from_bytes(response).is_ok(),
         _ => false,
     }
 }

@@ -32,6 +32,8 @@ mod error;
 mod keys;
 pub mod limits;
 mod object;
+mod quote;
+mod registers;
 mod sign;
 mod wire;
 
@@ -43,5 +45,7 @@ pub use command::{Auth, Command, Handle, answer, command};
 pub use error::Problem;
 pub use keys::{Create, CreatePrimary, Created, FlushContext, Load, ReadPublic};
 pub use object::{Point, Private, Public, Use};
+pub use quote::{Attest, Quote, Quoted};
+pub use registers::{PcrRead, PcrValues, Pcrs};
 pub use sign::{Sign, Signature};
 pub use wire::{Reader, Writer};

@@ -41,6 +41,9 @@ pub enum Use {
     Storage,
     /// ECDSA with SHA-256 over any digest.
     Signing,
+    /// ECDSA with SHA-256 over what the TPM itself says: it signs nothing that looks like that and comes
+    /// from elsewhere.
+    Attestation,
 }
 
 impl Use {
@@ -48,6 +51,7 @@ impl Use {
         match self {
             Self::Storage => BOUND | RESTRICTED | DECRYPT,
             Self::Signing => BOUND | SIGN,
+            Self::Attestation => BOUND | RESTRICTED | SIGN,
         }
     }
 }
@@ -72,7 +76,7 @@ impl Point {
     }
 }
 
-/// The public area of a key (TPMT_PUBLIC) of one of the two kinds that are made here: on P-256, named by
+/// The public area of a key (TPMT_PUBLIC) of one of the kinds that are made here: on P-256, named by
 /// SHA-256, bound to its TPM, used by authValue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Public {
@@ -98,7 +102,7 @@ impl Public {
         out.u16(ECC).u16(SHA256).u32(self.purpose.attributes()).sized(&[]);
         match self.purpose {
             Use::Storage => out.u16(AES).u16(128).u16(CFB).u16(NULL),
-            Use::Signing => out.u16(NULL).u16(ECDSA).u16(SHA256),
+            Use::Signing | Use::Attestation => out.u16(NULL).u16(ECDSA).u16(SHA256),
         };
         out.u16(P256).u16(NULL).sized(&self.point.x).sized(&self.point.y).finish()
     }
@@ -117,7 +121,7 @@ impl Public {
             return other;
         }
         let attributes = reader.u32()?;
-        let purposes = [Use::Storage, Use::Signing];
+        let purposes = [Use::Storage, Use::Signing, Use::Attestation];
         let purpose = purposes.into_iter().find(|purpose| purpose.attributes() == attributes);
         let Some(purpose) = purpose else { return other };
         if !reader.sized(COORDINATE)?.is_empty() {
@@ -125,7 +129,7 @@ impl Public {
         }
         let algorithms: &[u16] = match purpose {
             Use::Storage => &[AES, 128, CFB, NULL, P256, NULL],
-            Use::Signing => &[NULL, ECDSA, SHA256, P256, NULL],
+            Use::Signing | Use::Attestation => &[NULL, ECDSA, SHA256, P256, NULL],
         };
         for algorithm in algorithms {
             if reader.u16()? != *algorithm {
@@ -194,9 +198,12 @@ mod tests {
     #[test]
     fn a_key_that_could_leave_its_tpm_is_not_taken() {
         let good = Public::template(Use::Signing).to_bytes();
-        assert_eq!(Public::from_bytes(&good), Ok(Public::template(Use::Signing)));
-        // fixedTPM, fixedParent, sensitiveDataOrigin, noDA; restricted; another curve.
-        for (at, bit) in [(7, 0x02), (7, 0x10), (7, 0x20), (6, 0x04), (5, 0x01), (17, 0x07)] {
+        for purpose in [Use::Storage, Use::Signing, Use::Attestation] {
+            let template = Public::template(purpose);
+            assert_eq!(Public::from_bytes(&template.to_bytes()), Ok(template));
+        }
+        // fixedTPM, fixedParent, sensitiveDataOrigin, noDA; decrypt; another curve.
+        for (at, bit) in [(7, 0x02), (7, 0x10), (7, 0x20), (6, 0x04), (5, 0x02), (17, 0x07)] {
             let mut bad = good.clone();
             bad[at] ^= bit;
             assert!(Public::from_bytes(&bad).is_err(), "byte {at}, bit {bit:x}");

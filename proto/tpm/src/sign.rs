@@ -29,7 +29,7 @@ pub struct Signature {
 
 impl Signature {
     /// Reads a TPMT_SIGNATURE.
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Problem> {
         if reader.u16()? != ECDSA || reader.u16()? != SHA256 {
             return Err(Problem::Unexpected("a signature of another kind"));
         }

@@ -86,6 +86,14 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// A UINT64.
+    ///
+    /// # Errors
+    /// When there is none left.
+    pub fn u64(&mut self) -> Result<u64, Problem> {
+        self.array().map(u64::from_be_bytes)
+    }
+
     /// So many bytes.
     ///
     /// # Errors

@@ -10,11 +10,18 @@ use std::{
     thread,
 };
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, UnparsedPublicKey,
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{
+        ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED,
+        EcdsaKeyPair, UnparsedPublicKey,
+    },
 };
 use hedgerow_keys::{EcKey, KeyError, Storage, Tpm, TpmKeyFile};
-use hedgerow_tpm::{Auth, CreatePrimary, FlushContext, Use, answer, command};
+use hedgerow_tpm::{
+    Attest, Auth, Command, Create, CreatePrimary, FlushContext, Load, Meaning, PcrRead, Pcrs,
+    Problem, Quote, Sign, Use, answer, command,
+};
 
 use crate::{meddler::message, swtpm::Swtpm};
 
@@ -128,4 +135,46 @@ fn after_a_restart_of_the_tpm_it_is_the_same_key() {
     let again = in_tpm(&tpm, directory.path()).unwrap();
     assert_eq!(again.spki(), key.spki());
     signs(&again).unwrap();
+}
+
+/// The words that attestation will need, against a TPM that is there.
+#[test]
+fn a_quote_is_signed_by_its_key_over_what_is_in_the_registers() {
+    let tpm = Swtpm::new();
+    let mut stream = TcpStream::connect(tpm.at()).unwrap();
+    fn ask<C: Command>(stream: &mut TcpStream, what: &C) -> C::Answer {
+        stream.write_all(&command(what).unwrap()).unwrap();
+        answer::<C>(&message(stream).unwrap()).unwrap()
+    }
+    let (auth, owner) = (Auth::new(b"secret").unwrap(), Auth::EMPTY);
+    let (srk, _) = ask(&mut stream, &CreatePrimary { owner: &owner, purpose: Use::Storage });
+    let made = ask(&mut stream, &Create { parent: srk, auth: &auth, purpose: Use::Attestation });
+    let (private, public) = (&made.private, &made.public);
+    let key = ask(&mut stream, &Load { parent: srk, private, public });
+    let pcrs = Pcrs::of(&[0, 4, 7]).unwrap();
+    let values = ask(&mut stream, &PcrRead(pcrs)).values;
+    let quoted = ask(&mut stream, &Quote::of(key, &auth, b"a nonce", pcrs).unwrap());
+    let attest = Attest::from_bytes(&quoted.attest).unwrap();
+    assert_eq!((attest.nonce.as_slice(), attest.pcrs), (&b"a nonce"[..], pcrs));
+    assert_eq!(digest(&SHA256, &values.concat()).as_ref(), attest.pcr_digest);
+    let signature = [quoted.signature.r, quoted.signature.s].concat();
+    let point = public.point.uncompressed();
+    let verifies = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+    assert!(verifies.verify(&quoted.attest, &signature).is_ok());
+    assert!(verifies.verify(&quoted.attest[1..], &signature).is_err());
+
+    // It signs nothing else, and nothing without its authValue.
+    let refused = |stream: &mut TcpStream, bytes: Vec<u8>| {
+        stream.write_all(&bytes).unwrap();
+        match answer::<Sign<'_>>(&message(stream).unwrap()) {
+            Err(Problem::Refused(code)) => code,
+            other => panic!("{other:?}"),
+        }
+    };
+    let digest = [1; 32];
+    let code = refused(&mut stream, command(&Sign { key, auth: &auth, digest }).unwrap());
+    assert_eq!(code.to_string(), "TPM_RC_TICKET (0x3e0)");
+    let wrong = Quote::of(key, &owner, b"a nonce", pcrs).unwrap();
+    let code = refused(&mut stream, command(&wrong).unwrap());
+    assert_eq!(code.meaning(), Meaning::WrongAuth, "{code}");
 }

@@ -35,7 +35,7 @@ proptest! {
     /// What a TPM said, with a few bytes changed.
     #[test]
     fn changed_responses_never_panic(
-        line in 0..9_usize,
+        line in 0..64_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/tpm_response");

@@ -1,9 +1,9 @@
 //! Exchanges with swtpm, byte for byte: commands that it took, answers that it gave.
 
 use hedgerow_tpm::{
-    Auth, Command, Create, CreatePrimary, FlushContext, GetCurves, GetEcdsa, GetManufacturer,
-    GetRandom, Handle, Load, Meaning, Private, Problem, Public, ReadPublic, Sign, Use, answer,
-    command,
+    Attest, Auth, Command, Create, CreatePrimary, FlushContext, GetCurves, GetEcdsa,
+    GetManufacturer, GetRandom, Handle, Load, Meaning, PcrRead, Pcrs, Private, Problem, Public,
+    Quote, ReadPublic, Sign, Use, answer, command,
 };
 
 const EXCHANGES: &str = include_str!("../swtpm.txt");
@@ -67,6 +67,23 @@ fn a_digest_is_signed() {
 }
 
 #[test]
+fn registers_are_read_and_quoted() {
+    let pcrs = Pcrs::of(&[0, 7]).unwrap();
+    let values = ask("PcrRead", &PcrRead(pcrs)).unwrap();
+    assert_eq!((values.read, values.values.len()), (pcrs, 2));
+    let auth = Auth::EMPTY;
+    let quote = Quote::of(KEY, &auth, b"nonce", pcrs).unwrap();
+    let quoted = ask("Quote", &quote).unwrap();
+    let attest = Attest::from_bytes(&quoted.attest).unwrap();
+    assert_eq!((attest.nonce.as_slice(), attest.pcrs), (&b"nonce"[..], pcrs));
+    assert_eq!((attest.signer.len(), attest.is_clock_safe), (34, true));
+    for cut in 0..quoted.attest.len() {
+        assert!(Attest::from_bytes(&quoted.attest[..cut]).is_err(), "cut at {cut}");
+    }
+    assert!(Attest::from_bytes(&[&quoted.attest[..], &[0]].concat()).is_err());
+}
+
+#[test]
 fn what_was_flushed_and_what_another_made_is_told_apart() {
     let digest = bytes(DIGEST).try_into().unwrap();
     let gone = ask("SignFlushed", &Sign { key: SRK, auth: &Auth::EMPTY, digest }).unwrap_err();
@@ -107,4 +124,6 @@ fn a_response_cut_anywhere_or_with_a_byte_more_is_refused() {
     holds::<ReadPublic>("ReadPublic");
     holds::<Sign<'_>>("Sign");
     holds::<FlushContext>("FlushContext");
+    holds::<PcrRead>("PcrRead");
+    holds::<Quote<'_>>("Quote");
 }
