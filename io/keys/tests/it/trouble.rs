@@ -9,6 +9,10 @@ use std::{
 
 use hedgerow_base::Fault;
 use hedgerow_keys::{EcKey, KeyError, Tpm, TpmKeyFile, limits::TPM_TRIES_MAX};
+use hedgerow_tpm::{
+    Auth, Create, CreatePrimary, Handle, Meaning, Problem, Reader, Sign, Use, Writer, answer,
+    command,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -134,17 +138,78 @@ fn a_locked_tpm_says_so_and_is_not_asked_again() {
     }
 }
 
+/// Sends a command as it is; gives the response, whatever it says.
+fn raw(stream: &mut TcpStream, parts: &[&[u8]]) -> Vec<u8> {
+    stream.write_all(&parts.concat()).unwrap();
+    message(stream).unwrap()
+}
+
+/// Handle of the password, no nonce, no attributes, no password.
+const NO_PASSWORD: &[u8] = &[0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
+
 #[test]
 fn an_owner_with_a_password_is_told_apart() {
     let (tpm, directory) = (Swtpm::new(), tempfile::tempdir().unwrap());
     // TPM2_HierarchyChangeAuth of the owner, to `pw`.
-    let session = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
     let head = [0x80, 2, 0, 0, 0, 31, 0, 0, 1, 0x29, 0x40, 0, 0, 1];
     let mut stream = TcpStream::connect(tpm.at()).unwrap();
-    stream.write_all(&[&head[..], &session, &[0, 2, b'p', b'w']].concat()).unwrap();
-    assert_eq!(message(&mut stream).unwrap()[6..10], [0; 4]);
+    let said = raw(&mut stream, &[&head, NO_PASSWORD, &[0, 2, b'p', b'w']]);
+    assert_eq!(said[6..10], [0; 4]);
     drop(stream);
     let error = EcKey::in_tpm(&at(&tpm.address()), directory.path(), "device").unwrap_err();
     assert!(matches!(error, KeyError::TpmOwned(_)), "{error}");
     assert!(error.to_string().contains("has set a password"));
+}
+
+#[test]
+fn a_tpm_that_was_cleared_is_another_one() {
+    let (tpm, directory) = (Swtpm::new(), tempfile::tempdir().unwrap());
+    let key = EcKey::in_tpm(&at(&tpm.address()), directory.path(), "device").unwrap();
+    // TPM2_Clear, with the lockout's authorization.
+    let head = [0x80, 2, 0, 0, 0, 27, 0, 0, 1, 0x26, 0x40, 0, 0, 0x0a];
+    let mut stream = TcpStream::connect(tpm.at()).unwrap();
+    assert_eq!(raw(&mut stream, &[&head, NO_PASSWORD])[6..10], [0; 4]);
+    drop(stream);
+    let error = signs(&key).unwrap_err();
+    assert!(matches!(error, KeyError::ForeignTpm(..)), "{error}");
+}
+
+#[test]
+fn somebody_elses_wrong_passwords_do_not_lock_our_key_out() {
+    let (tpm, directory) = (Swtpm::new(), tempfile::tempdir().unwrap());
+    let key = EcKey::in_tpm(&at(&tpm.address()), directory.path(), "device").unwrap();
+    let mut stream = TcpStream::connect(tpm.at()).unwrap();
+    let (none, right, wrong) = (Auth::EMPTY, Auth::new(b"r").unwrap(), Auth::new(b"w").unwrap());
+    let srk = CreatePrimary { owner: &none, purpose: Use::Storage };
+    let said = raw(&mut stream, &[&command(&srk).unwrap()]);
+    let (parent, _) = answer::<CreatePrimary<'_>>(&said).unwrap();
+    // A key of somebody else's, whose password counts: without noDA.
+    let mut create = command(&Create { parent, auth: &right, purpose: Use::Signing }).unwrap();
+    let at = create.windows(4).position(|bytes| bytes == [0, 4, 4, 0x72]).unwrap();
+    create[at + 2] = 0;
+    let made = raw(&mut stream, &[&create]);
+    let mut reader = Reader::new(&made[14..]);
+    let (private, public) = (reader.sized(1024).unwrap(), reader.sized(1024).unwrap());
+    let areas = Writer::default().sized(private).sized(public).finish();
+    let size = u32::try_from(areas.len() + 27).unwrap().to_be_bytes();
+    let load = [0, 0, 1, 0x57];
+    let parent = parent.number().to_be_bytes();
+    let loaded = raw(&mut stream, &[&[0x80, 2], &size, &load, &parent, NO_PASSWORD, &areas]);
+    let theirs = Handle::new(u32::from_be_bytes(loaded[10..14].try_into().unwrap()));
+    let guess = Sign { key: theirs, auth: &wrong, digest: [1; 32] };
+    let meaning = |said: &[u8]| match answer::<Sign<'_>>(said) {
+        Err(Problem::Refused(code)) => code.meaning(),
+        other => panic!("{other:?}"),
+    };
+    let guesses = (0..40).map(|_| meaning(&raw(&mut stream, &[&command(&guess).unwrap()])));
+    let meanings: Vec<_> = guesses.collect();
+    // The very first one is answered with TPM_RC_RETRY: it has to be written down that passwords count.
+    assert!(meanings.contains(&Meaning::WrongAuth));
+    assert_eq!(meanings.last(), Some(&Meaning::Lockout));
+    for handle in [theirs.number().to_be_bytes(), parent] {
+        let flush = [0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x65];
+        assert_eq!(raw(&mut stream, &[&flush, &handle])[6..10], [0; 4]);
+    }
+    drop(stream);
+    signs(&key).unwrap();
 }
