@@ -29,8 +29,8 @@ impl Writer {
         self
     }
 
-    /// A TPM2B: the size, then the bytes. What is longer than a UINT16 says is cut; the types that are
-    /// written here have limits far below.
+    /// A TPM2B: the size, then the bytes. What is longer than a UINT16 can say is cut; that makes a command
+    /// that is over its limit by far, and never leaves.
     pub fn sized(&mut self, bytes: &[u8]) -> &mut Self {
         let size = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
         self.u16(size).bytes(bytes.get(..usize::from(size)).unwrap_or_default())
