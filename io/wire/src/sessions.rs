@@ -21,6 +21,9 @@ use crate::{
     shares::Member,
 };
 
+/// A session whose client is back, and the will of its last connection if that is to be said.
+type TakenOver<G> = (Option<Session>, Option<(Rc<Link<G>>, Box<KeptWill>)>);
+
 impl<G: Gate> Shard<G> {
     /// An admitted client has named its session: it is let in, unless another shard has the session; which
     /// one, and the connection goes there.
@@ -35,8 +38,12 @@ impl<G: Gate> Shard<G> {
         if shard != self.index {
             return Some(shard);
         }
-        let session = self.take_over(link, &key, now);
+        let (session, will) = self.take_over(link, &key, now);
         self.open(link, session, now);
+        // Said once the session is whole: it may be the client's own that hears it.
+        if let Some((old, will)) = will {
+            self.say_will(&old, &will, now);
+        }
         None
     }
 
@@ -53,17 +60,21 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Takes a session, with its subscriptions, away from the link that has it, and ends its connection if
-    /// there is one.
-    fn take_over(&self, heir: &Rc<Link<G>>, key: &SessionKey, now: Timestamp) -> Option<Session> {
-        let old = self.sessions.borrow_mut().remove(key)?;
+    /// there is one. Gives the session, and the will that is to be said.
+    ///
+    /// A client that is back before its will's delay has passed leaves the will unsaid, but for one that
+    /// begins anew: then the session has ended, and the will speaks (MQTT 5.0, section 3.1.3.2.2).
+    fn take_over(&self, heir: &Rc<Link<G>>, key: &SessionKey, now: Timestamp) -> TakenOver<G> {
+        let Some(old) = self.sessions.borrow_mut().remove(key) else { return (None, None) };
         // Taken over once: it is in no list of sessions any more.
         let _ = old.heir.set(Rc::clone(heir));
+        let ends = heir.state.borrow().server.is_clean_start();
         let parked = old.state.borrow_mut().away.take();
         if let Some(away) = parked {
-            // The client is back before its will's delay has passed: the will stays unsaid.
             self.away.set(self.away.get() - 1);
             self.inherit_subscriptions(old.id, heir, &away.session);
-            return Some(away.session);
+            let will = away.will.filter(|_| ends).map(|(will, _)| (old, will));
+            return (Some(away.session), will);
         }
         self.inherit_subscriptions(old.id, heir, old.state.borrow().server.session());
         self.tell_disconnected(&old, "taken-over", now);
@@ -71,14 +82,11 @@ impl<G: Gate> Shard<G> {
         let mut state = old.state.borrow_mut();
         let session =
             state.server.take_session_or_else(|session| self.drop_subscriptions(heir.id, session));
-        if session.is_some()
-            && let Some(will) = state.server.take_will()
-            && will.delay_s == 0
-        {
-            drop(state);
-            self.say_will(&old, &will, now);
-        }
-        session.map(|(session, _)| session)
+        // The will of a session that ends with its connection is said when that is put away.
+        let Some((session, _)) = session else { return (None, None) };
+        let will = state.server.take_will().filter(|will| ends || will.delay_s == 0);
+        drop(state);
+        (Some(session), will.map(|will| (old, will)))
     }
 
     /// First the new one, then the old one goes: what other shards send comes at any moment.
