@@ -234,16 +234,13 @@ impl Server {
         if self.phase == Phase::Deciding {
             let mut buffer = [0; limits::LAST_WORDS_BYTES_MAX];
             let told = self.last_words(PacketKind::ConnAck, reason, text, &mut buffer);
-            for properties in [told, Properties::NONE] {
-                let start = out.len();
-                self.put(
-                    Packet::ConnAck(ConnAck { session_present: false, reason, properties }),
-                    out,
-                );
-                if out.len() > start {
-                    break;
-                }
-            }
+            let reason = match reason.fits(PacketKind::ConnAck) && reason.is_failure() {
+                true => reason,
+                false => ReasonCode::UNSPECIFIED,
+            };
+            self.put_last(told, out, |properties| {
+                Packet::ConnAck(ConnAck { session_present: false, reason, properties })
+            });
         }
         self.phase = Phase::Closed;
         Closed { why, fault: Some(fault), will: false }
@@ -265,12 +262,9 @@ impl Server {
                 true => reason,
                 false => ReasonCode::PROTOCOL_ERROR,
             };
-            let packet = Packet::Disconnect(Disconnect { reason, properties });
-            let start = out.len();
-            let _ = packet.encode(self.version, out);
-            if out.len() - start > self.packet_bytes {
-                out.truncate(start);
-            }
+            self.put_last(properties, out, |properties| {
+                Packet::Disconnect(Disconnect { reason, properties })
+            });
         }
         let will = self.phase == Phase::Open && self.will.is_some();
         self.phase = Phase::Closed;
@@ -282,6 +276,20 @@ impl Server {
         let will = self.phase == Phase::Open && self.will.is_some();
         self.phase = Phase::Closed;
         Closed { why, fault: Some(Fault::Unavailable), will }
+    }
+
+    /// Says the last packet, without its properties when the client has no room for them.
+    fn put_last<'b>(
+        &self,
+        properties: Properties<'b>,
+        out: &mut Vec<u8>,
+        packet: impl Fn(Properties<'b>) -> Packet<'b>,
+    ) {
+        let start = out.len();
+        self.put(packet(properties), out);
+        if out.len() == start {
+            self.put(packet(Properties::NONE), out);
+        }
     }
 
     /// Where else to go, and why.

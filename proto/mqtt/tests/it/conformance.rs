@@ -1,8 +1,9 @@
 //! Statements of the specification that no other test here is about; `docs/conformance/mqtt.md` has all.
 
+use hedgerow_base::Fault;
 use hedgerow_mqtt::{
-    Connect, DeliveryOptions, Place, PropertyId, PropertyWriter, Publish, QoS, Settings, Value,
-    Version, Will,
+    Connect, DeliveryOptions, Packet, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS,
+    ReasonCode, Server, Settings, Value, Version, Will,
 };
 
 use crate::pair::{Pair, connect, message, with_will};
@@ -140,4 +141,77 @@ fn a_connack_says_what_is_offered_and_nothing_else() {
     let mut pair = Pair::new(Settings::default());
     pair.serve(b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x02\x19\x00\x00\x01c", &mut vec![]);
     assert_eq!(pair.down, b"\x20\x0e\x00\x00\x0b\x21\x01\x00\x27\x00\x04\x00\x00\x22\x00\x20");
+}
+
+#[test]
+fn identifiers_of_letters_and_digits_are_allowed() {
+    let all = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for client_id in [&all[..1], &all[..23], &all[20..43], &all[39..]] {
+        Pair::open(Settings::default(), &Connect { client_id, ..connect(Version::V5, true) });
+    }
+}
+
+/// A server that has heard this CONNECT and not answered it.
+fn deciding(connect: &Connect<'_>) -> Server {
+    let mut bytes = vec![];
+    Packet::Connect(*connect).encode(connect.version, &mut bytes).unwrap();
+    let now = hedgerow_base::Timestamp::from_secs(1_000_000);
+    let mut server = Server::new(Settings::default().into(), now);
+    let Ok(hedgerow_mqtt::Split::Whole(frame, _)) = hedgerow_mqtt::split(&bytes, 1000) else {
+        panic!("not whole")
+    };
+    let event = server.receive(frame, now, &mut vec![]);
+    assert!(matches!(event, hedgerow_mqtt::Event::Connect(_)), "{event:?}");
+    server
+}
+
+#[test]
+fn whatever_the_reason_is_only_codes_of_the_packet_are_sent() {
+    let client = connect(Version::V5, true);
+    for reason in (1..=255).map(ReasonCode) {
+        let mut out = vec![];
+        deciding(&client).refuse(reason, "test", Fault::Denied, None, &mut out);
+        let Packet::ConnAck(ack) = crate::vectors::decode(&out, Version::V5) else { panic!() };
+        assert!(ack.reason.fits(PacketKind::ConnAck) && ack.reason.is_failure(), "{reason}");
+        assert_eq!(ack.reason == reason, reason.fits(PacketKind::ConnAck), "{reason}");
+        let mut pair = Pair::open(Settings::default(), &client);
+        pair.server.close(reason, "test", Fault::Denied, None, &mut pair.down);
+        let Packet::Disconnect(end) = crate::vectors::decode(&pair.down, Version::V5) else {
+            panic!()
+        };
+        assert!(end.reason.fits(PacketKind::Disconnect), "{reason}");
+    }
+}
+
+#[test]
+fn a_refusal_leaves_out_a_reason_for_which_the_client_has_no_room() {
+    let mut buffer = [0; 8];
+    let mut small = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(16)).unwrap();
+    let properties = small.finish().unwrap();
+    for (text, told) in [("12345678", 16), ("123456789", 5)] {
+        let mut server = deciding(&Connect { properties, ..connect(Version::V5, true) });
+        let mut out = vec![];
+        server.refuse(ReasonCode::BANNED, "test", Fault::Denied, Some(text), &mut out);
+        assert_eq!(out.len(), told);
+    }
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_end() {
+    for version in [Version::V311, Version::V5] {
+        let mut pair = Pair::open(Settings::default(), &connect(version, false));
+        pair.next_ticket = Some(1);
+        for (id, qos) in [(1, QoS::AtLeastOnce), (2, QoS::ExactlyOnce)] {
+            let id = hedgerow_mqtt::PacketId::new(id);
+            Publish { id, ..message("t", qos) }.encode(version, &mut pair.up).unwrap();
+        }
+        let up = std::mem::take(&mut pair.up);
+        pair.serve(&up, &mut vec![]);
+        let (reason, fault) = (ReasonCode::SESSION_TAKEN_OVER, Fault::Conflict);
+        pair.server.close(reason, "test", fault, None, &mut pair.down);
+        assert!(pair.server.settle(|_| Some(ReasonCode::SUCCESS), &mut pair.down));
+        let goodbye: &[u8] = if version == Version::V5 { b"\xe0\x01\x8e" } else { b"" };
+        assert_eq!(pair.down, goodbye);
+    }
 }
