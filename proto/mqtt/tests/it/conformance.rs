@@ -30,11 +30,14 @@ fn an_unsubscribe_ends_the_very_filter_and_answers_for_each() {
     pair.serve(b"\x82\x0d\x00\x01\x00\x00\x01+\x00\x00\x03a/b\x00", &mut vec![]);
     pair.down.clear();
     // `#` matches both and equals neither.
-    pair.serve(b"\xa2\x10\x00\x02\x00\x00\x01#\x00\x03a/b\x00\x03A/B", &mut vec![]);
-    assert_eq!(pair.down, b"\xb0\x06\x00\x02\x00\x11\x00\x11");
+    pair.serve(b"\xa2\x10\x00\x02\x00\x00\x01#\x00\x03A/B\x00\x03a/b", &mut vec![]);
+    assert_eq!(pair.down, b"\xb0\x06\x00\x02\x00\x11\x11\x00");
     let left: Vec<_> =
         pair.server.session().subscriptions().map(|(filter, _)| filter.to_owned()).collect();
     assert_eq!(left, ["+"]);
+    pair.down.clear();
+    pair.serve(b"\xa2\x06\x00\x03\x00\x00\x01#", &mut vec![]);
+    assert_eq!(pair.down, b"\xb0\x04\x00\x03\x00\x11", "answered though nothing was deleted");
 }
 
 #[test]
@@ -84,6 +87,19 @@ fn a_message_that_was_sent_does_not_expire() {
         }
         assert!(!pair.down.contains(&b't'), "the other had never left, and expired");
     }
+}
+
+#[test]
+fn a_message_that_expires_on_its_way_in_is_answered_to_the_end() {
+    let mut pair = Pair::open(Settings::default(), &connect(Version::V5, true));
+    let expires_in_a_second = b"\x34\x0c\x00\x01t\x00\x07\x05\x02\x00\x00\x00\x01x";
+    pair.serve(expires_in_a_second, &mut vec![]);
+    pair.now = pair.now.plus_ms(10_000);
+    let mut again = *expires_in_a_second;
+    again[0] |= 8;
+    pair.serve(&again, &mut vec![]);
+    pair.serve(b"\x62\x02\x00\x07", &mut vec![]);
+    assert_eq!(pair.down, b"\x50\x02\x00\x07\x50\x02\x00\x07\x70\x02\x00\x07");
 }
 
 #[test]
