@@ -2,54 +2,11 @@ use alloc::{boxed::Box, vec::Vec};
 
 use hedgerow_base::{Fault, Timestamp};
 
-use super::{Closed, Event, Phase, Server};
+use super::{Closed, Event, KeptWill, Phase, Server};
 use crate::{
     Buffer, ConnAck, Connect, Disconnect, Error, Frame, Packet, PacketKind, Place, Properties,
-    PropertyId, PropertyWriter, Publish, QoS, ReasonCode, Session, Value, Version, Will, limits,
-    property::put_property, topic,
+    PropertyId, PropertyWriter, ReasonCode, Session, Value, Version, limits, topic,
 };
-
-/// A will, kept until it must speak or may be forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptWill {
-    topic: Box<str>,
-    payload: Box<[u8]>,
-    properties: Box<[u8]>,
-    qos: QoS,
-    retain: bool,
-    /// Seconds after the end of the connection, unless the client comes back.
-    pub delay_s: u32,
-}
-
-impl KeptWill {
-    fn new(will: &Will<'_>) -> Option<Self> {
-        let mut properties = Vec::new();
-        for (id, value) in will.properties.iter() {
-            if id != PropertyId::WILL_DELAY_INTERVAL {
-                put_property(id, value, &mut properties).ok()?;
-            }
-        }
-        Some(Self {
-            topic: will.topic.into(),
-            payload: will.payload.into(),
-            properties: properties.into(),
-            qos: will.qos,
-            retain: will.retain,
-            delay_s: will.properties.number(PropertyId::WILL_DELAY_INTERVAL).unwrap_or(0),
-        })
-    }
-
-    /// The will as a message.
-    #[must_use]
-    pub fn message(&self) -> Publish<'_> {
-        Publish {
-            qos: self.qos,
-            retain: self.retain,
-            properties: Properties::trusted(&self.properties),
-            ..Publish::at_most_once(&self.topic, &self.payload)
-        }
-    }
-}
 
 /// The version that a CONNECT says, whatever else is wrong with it. Who names another protocol, as 3.1
 /// does, is answered in the older words.

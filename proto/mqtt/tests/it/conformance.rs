@@ -2,8 +2,8 @@
 
 use hedgerow_base::Fault;
 use hedgerow_mqtt::{
-    Connect, DeliveryOptions, Packet, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS,
-    ReasonCode, Server, Settings, Value, Version, Will,
+    Connect, DeliveryOptions, KeptWill, Packet, PacketKind, Place, PropertyId, PropertyWriter,
+    Publish, QoS, ReasonCode, Server, Settings, Value, Version, Will,
 };
 
 use crate::pair::{Pair, connect, message, with_will};
@@ -122,6 +122,11 @@ fn the_user_properties_of_a_will_keep_their_order() {
     let expected = [("b", "1"), ("a", "2"), ("b", "0")].map(|(k, v)| Value::Pair(k, v));
     assert_eq!(found, expected);
     assert_eq!(kept.delay_s, 5);
+    let bytes = kept.to_bytes();
+    assert_eq!(KeptWill::from_bytes(&bytes).as_ref(), Some(&*kept));
+    for cut in 0..bytes.len() - kept.message().payload.len() {
+        assert_eq!(KeptWill::from_bytes(&bytes[..cut]), None, "{cut}");
+    }
 }
 
 #[test]
