@@ -126,6 +126,23 @@ impl TestDevice {
     /// # Errors
     /// When TLS fails.
     pub fn connect(&mut self, client_id: &str, clean_start: bool) -> Result<(u8, String), String> {
+        self.connect_as(&Connect {
+            version: Version::V5,
+            clean_start,
+            keep_alive_s: 60,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::NONE,
+        })
+    }
+
+    /// As [`TestDevice::connect`], with a CONNECT of the test's own.
+    ///
+    /// # Errors
+    /// When TLS fails.
+    pub fn connect_as(&mut self, connect: &Connect<'_>) -> Result<(u8, String), String> {
         let sealing = SealingKey::from_file(&self.folder.path().join("elsewhere/seal")).unwrap();
         let file = KeyFile::new(self.folder.path(), "device");
         let key = Arc::new(EcKey::open_or_make(&file, &sealing).unwrap());
@@ -141,17 +158,7 @@ impl TestDevice {
         self.stream = Some(stream);
         self.inbox.clear();
         let mut out = Vec::new();
-        let connect = Connect {
-            version: Version::V5,
-            clean_start,
-            keep_alive_s: 60,
-            client_id,
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        };
-        self.client.connect(&connect, now(), &mut out).unwrap();
+        self.client.connect(connect, now(), &mut out).unwrap();
         self.send(&out).map_err(|error| error.to_string())?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {
