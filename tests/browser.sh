@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
 node=$1
-start_hub --with-agent
+start_hub --with-agent --mqtts-weak 127.0.0.1:0
 
 # Devices that enrolled and never connected, so that there is more than one to tick.
 openssl x509 -in "$DATA/ca.pem" -out "$WORK/root.pem"

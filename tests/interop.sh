@@ -45,6 +45,9 @@ source ./guide.sh >shown
 holds
 until_in heard 'cmnd/plug1/POWER ON'
 holds
+for _ in $(seq 100); do [ "$(grep -c '^cmnd/plug1/POWER ON' heard)" -ge 2 ] && break; sleep 0.05; done
+[ "$(grep -c '^cmnd/plug1/POWER ON' heard)" = 2 ] || fails "the property was not written as the action was asked: $(cat heard)"
+holds
 grep -q 'power  *5' shown || fails "the page of the command line has no power: $(cat shown)"
 holds
 until_in all 'tele/plug1/LWT Online'

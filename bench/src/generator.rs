@@ -21,8 +21,8 @@ use mio::{Events, Interest, Poll, Token, unix::SourceFd};
 
 use crate::tls::{Clients, greet};
 
-/// Bytes of a message's payload: publisher, sequence number, filling.
-const PAYLOAD_BYTES: usize = 64;
+/// Bytes of the largest packet.
+const PACKET_BYTES_MAX: usize = 1 << 20;
 
 /// What to send, and who takes it.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,8 @@ pub(crate) struct Load {
     /// Whether the subscribers' sessions outlive their connection, so that what is acknowledged for them is
     /// on disk.
     pub(crate) is_lasting: bool,
+    /// Bytes of a message's payload: publisher, sequence number, filling.
+    pub(crate) payload_bytes: usize,
 }
 
 /// What a subscriber takes.
@@ -158,7 +160,7 @@ impl Publisher {
         tls: Option<&Clients>,
     ) -> Result<Self, Box<dyn Error>> {
         let mut packets = Vec::new();
-        let mut payload = [0x2e; PAYLOAD_BYTES];
+        let mut payload = vec![0x2e; load.payload_bytes];
         if let Some(head) = payload.first_chunk_mut() {
             *head = number.to_be_bytes();
         }
@@ -168,7 +170,7 @@ impl Publisher {
         for _ in 0..load.batch {
             let message = Publish { qos: load.qos, id, ..Publish::at_most_once(&topic, &payload) };
             message.encode(Version::V311, &mut packets)?;
-            let end = packets.len() - PAYLOAD_BYTES;
+            let end = packets.len() - load.payload_bytes;
             fields.push((end + 4, end - 2));
         }
         let stream = Stream::open(address, number, tls, false)?;
@@ -197,6 +199,7 @@ struct Subscriber {
     filled: usize,
     /// The next sequence number of each publisher.
     next: Vec<u64>,
+    payload_bytes: usize,
 }
 
 /// Subscriptions of one client that is not measured.
@@ -396,7 +399,8 @@ fn subscriber(
     }
     let next = vec![0; load.publishers];
     let room = if load.subscribers > 100 { 1 << 14 } else { 1 << 18 };
-    Ok(Subscriber { stream, buffer: vec![0; room], filled: 0, next })
+    let buffer = vec![0; room.max(2 * load.payload_bytes)];
+    Ok(Subscriber { stream, buffer, filled: 0, next, payload_bytes: load.payload_bytes })
 }
 
 impl Subscriber {
@@ -408,9 +412,10 @@ impl Subscriber {
         seen: &mut Seen,
     ) -> Result<(), Box<dyn Error>> {
         let mut rest = self.buffer.get(..self.filled).unwrap_or_default();
-        while let Split::Whole(frame, more) = split(rest, 1 << 16)? {
+        while let Split::Whole(frame, more) = split(rest, PACKET_BYTES_MAX)? {
             rest = more;
-            let head = frame.bytes.len().checked_sub(PAYLOAD_BYTES).ok_or("a foreign packet")?;
+            let head =
+                frame.bytes.len().checked_sub(self.payload_bytes).ok_or("a foreign packet")?;
             let payload = frame.bytes.get(head..).unwrap_or_default();
             if frame.first & 6 != 0 {
                 let id = frame.bytes.get(head - 2..head).unwrap_or_default();

@@ -10,7 +10,7 @@ const CHECKS: u32 = 1_000_000;
 const ROUNDS: u32 = 5;
 
 /// Nanoseconds of one check, in the best of some rounds: what the machine does besides only adds.
-fn cost(check: impl Fn(&str) -> bool, topics: &[String]) -> Result<f64, Box<dyn Error>> {
+pub(crate) fn cost(check: impl Fn(&str) -> bool, topics: &[String]) -> Result<f64, Box<dyn Error>> {
     let mut best = f64::MAX;
     for _ in 0..ROUNDS {
         let begun = Instant::now();

@@ -21,6 +21,7 @@ mod grants;
 mod hub;
 mod ingest;
 mod process;
+mod routes;
 mod tls;
 
 use std::{
@@ -51,6 +52,7 @@ const FAN_IN: Load = Load {
     batch: 1,
     window: 16,
     is_lasting: false,
+    payload_bytes: 64,
 };
 
 const TEN: Load =
@@ -74,7 +76,7 @@ const SCENARIOS: [(&str, Load, bool, &[&str]); 6] = [
         false,
         &QOS_1,
     ),
-    ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &BROKERS),
+    ("QoS 0, 1 publisher to 1000 subscribers", FAN_OUT, false, &SERVERS),
     // The hub's devices publish under things/ only, so its driver stands for it.
     ("QoS 0, 100 to 1, one message a write, mutual TLS 1.3", FAN_IN, true, &OVER_TLS),
 ];
@@ -89,6 +91,7 @@ struct Options {
     only: Option<String>,
     scenario: Option<usize>,
     subscriptions: u32,
+    payload: usize,
     peer: Option<String>,
 }
 
@@ -117,20 +120,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("serve-driver") => {
             driver::serve(&arguments.next().ok_or(USAGE)?, arguments.next().as_deref())
         }
-        Some("serve-floor") => floor::serve(&arguments.next().ok_or(USAGE)?),
+        Some("serve-floor") => {
+            let (address, gathers_us) = (arguments.next(), arguments.next());
+            floor::serve(&address.ok_or(USAGE)?, gathers_us.ok_or(USAGE)?.parse()?)
+        }
         Some("store-packs") => ingest::local::store(&arguments.collect::<Vec<_>>()),
         Some("mqtt") => mqtt(&options(arguments)?),
         Some("idle") => idle(&options(arguments)?),
         Some("connect") => connect(&options(arguments)?),
         Some("ingest") => ingest::run(&options(arguments)?),
         Some("grants") => grants::run(),
+        Some("routes") => routes::run(),
         _ => Err(USAGE.into()),
     }
 }
 
-const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest|grants [--seconds S] [--rounds R] \
+const USAGE: &str = "usage: hedgerow-bench mqtt|idle|connect|ingest|grants|routes [--seconds S] [--rounds R] \
     [--connections N] [--devices N] [--readings N] [--rate N] [--only SERVER|FORMAT] \
-    [--scenario N] [--peer COMMAND] [--subscriptions N]";
+    [--scenario N] [--peer COMMAND] [--subscriptions N] [--payload BYTES]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options {
@@ -143,6 +150,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
         only: None,
         scenario: None,
         subscriptions: 0,
+        payload: FAN_IN.payload_bytes,
         peer: None,
     };
     while let Some(name) = arguments.next() {
@@ -156,6 +164,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<d
             "--rate" => options.rate = Some(value.parse()?),
             "--only" => options.only = Some(value),
             "--subscriptions" => options.subscriptions = value.parse()?,
+            "--payload" => options.payload = value.parse()?,
             "--scenario" => options.scenario = Some(value.parse()?),
             "--peer" => options.peer = Some(value),
             _ => return Err(format!("unknown option {name}").into()),
@@ -170,7 +179,8 @@ fn start(name: &str, address: SocketAddr) -> Result<Server, Box<dyn Error>> {
     match name {
         "hedgerow" | "durable" => Ok(Hub::start(Some(address))?.server),
         "driver" => Server::start(&own, &["serve-driver", &at], address),
-        "floor" => Server::start(&own, &["serve-floor", &at], address),
+        "floor" => Server::start(&own, &["serve-floor", &at, "0"], address),
+        "gathers" => Server::start(&own, &["serve-floor", &at, FLOOR_GATHERS_US], address),
         _ => mosquitto(address, "allow_anonymous true\nmax_queued_messages 0\n"),
     }
 }
@@ -240,13 +250,15 @@ fn pin() -> Result<(), Box<dyn Error>> {
     }
 }
 
-const SERVERS: [&str; 5] = ["mosquitto", "peer", "hedgerow", "driver", "floor"];
+/// `gathers` is the floor, which lets messages gather as a busy shard does.
+const SERVERS: [&str; 6] = ["mosquitto", "peer", "hedgerow", "driver", "floor", "gathers"];
+
+/// As long as a shard waits at most.
+const FLOOR_GATHERS_US: &str = "1000";
 
 /// `durable` is the hub with subscribers whose sessions last: each message is on disk before its
 /// acknowledgement, which no peer does.
-const QOS_1: [&str; 5] = ["mosquitto", "peer", "hedgerow", "durable", "driver"];
-
-const BROKERS: [&str; 4] = ["mosquitto", "peer", "hedgerow", "driver"];
+const QOS_1: [&str; 7] = ["mosquitto", "peer", "hedgerow", "durable", "driver", "floor", "gathers"];
 
 const OVER_TLS: [&str; 2] = ["mosquitto", "driver"];
 
@@ -330,7 +342,8 @@ fn mqtt(options: &Options) -> Result<(), Box<dyn Error>> {
                     "peer" => options.peer.is_some(),
                     _ => true,
                 };
-                let load = Load { is_lasting: *name == "durable", ..load };
+                let is_lasting = *name == "durable";
+                let load = Load { is_lasting, payload_bytes: options.payload, ..load };
                 if is_chosen && is_there {
                     measure(name, load, is_tls, options, row)?;
                 }

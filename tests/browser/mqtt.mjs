@@ -1,4 +1,5 @@
-// A client of MQTT 3.1.1 over TLS that signs in with a token: as little as the pages need to have something to show.
+// A client of MQTT 3.1.1 over TLS that signs in with a token, or with a device's user name and password: as little as
+// the pages need to have something to show.
 
 import { connect as connectTls } from "node:tls";
 
@@ -19,7 +20,7 @@ const packet = (first, ...parts) => {
 
 export class Client {
   // `will`: {topic, payload}; `answers`: whether messages of QoS 1 are acknowledged.
-  static async connect({ port, ca, token, id, will, answers = true }) {
+  static async connect({ port, ca, token, id, will, username = "test", answers = true }) {
     const client = new Client();
     client.answers = answers;
     client.waiting = Buffer.alloc(0);
@@ -32,7 +33,7 @@ export class Client {
     const flags = 0b11000010 | (will ? 0b00000100 : 0);
     const parts = [text("MQTT"), Buffer.from([4, flags, 0, 60]), text(id)];
     if (will) parts.push(text(will.topic), text(will.payload));
-    client.socket.write(packet(0x10, ...parts, text("test"), text(token)));
+    client.socket.write(packet(0x10, ...parts, text(username), text(token)));
     const answer = await client.answer(0x20);
     if (answer[3] !== 0) throw new Error(`${id} was refused: ${answer[3]}`);
     return client;

@@ -224,7 +224,7 @@ const pages = () => ({
   overview: "/", devices: "/devices", "devices-none-fits": "/devices?q=nothing-is-called-so",
   device, history: `${device}/history?property=cpuPercent&since=15m`, identity: `${device}/identity`,
   permissions: `${device}/permissions`, timeline: `${device}/timeline`, quarantine: `${device}/quarantine`,
-  retire: `${device}/retire`, claim: "/claim", audit: "/audit", settings: "/settings", security: "/security",
+  retire: `${device}/retire`, claim: "/claim", "claim-names": "/claim?profile=esphome-sensor-switch", weak: "/claim/weak", audit: "/audit", settings: "/settings", security: "/security",
   "not-found": "/nowhere",
 });
 for (const [size, viewport] of Object.entries(SIZES)) {
@@ -442,6 +442,41 @@ await check("the keyboard alone claims a device", async () => {
   await page.emulateMedia({ colorScheme: "light" });
   hold(await page.getByRole("img", { name: "The claim code as a QR code" }).isVisible(), "no QR code");
   quiet("while claiming");
+});
+
+const bothWays = async (name) => {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const scheme of ["light", "dark"]) {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme: scheme });
+      await axe(page);
+      await fits(page);
+      await shoot(page, `${name}-${size}-${scheme}`);
+    }
+  }
+  await page.setViewportSize(SIZES.wide);
+  await page.emulateMedia({ colorScheme: "light" });
+};
+
+await check("the names of a Tasmota plug are asked for when its kind is chosen, and taken names are refused", async () => {
+  for (const [name, outcome] of [["Kitchen plug", "The code for Kitchen plug"], ["Second plug", null]]) {
+    await page.goto(`${local}/claim`);
+    await page.getByLabel("What will it be called?").fill(name);
+    hold((await page.getByLabel(/^Topic, as in/).count()) === 0, "a Linux host is asked for a topic");
+    await page.getByLabel("What kind of device is it?").selectOption("tasmota-plug");
+    await page.getByLabel(/^Topic, as in/).fill("plug1");
+    await page.keyboard.press("Enter");
+    if (outcome) {
+      await page.getByRole("heading", { name: outcome }).waitFor();
+      await page.getByText("topic: plug1").waitFor();
+    } else {
+      await page.getByRole("alert").filter({ hasText: "plug1/" }).waitFor();
+      hold((await page.getByLabel(/^Topic, as in/).inputValue()) === "plug1", "what was written is gone");
+      await page.getByText("topic=plug1").waitFor();
+      await bothWays("claim-taken");
+    }
+  }
+  quiet("while names are written");
 });
 
 await check("the keyboard alone opens a chart", async () => {
@@ -664,9 +699,13 @@ await check("people and tokens are made, their secrets shown once", async () => 
   hold(answer.status() === 403, `a viewer may quarantine: ${answer.status()}`);
   await there.goto(`${local}/devices`);
   hold((await there.locator('input[form="bulk"]').count()) === 0, "a viewer is shown what operators do");
-  for (const act of ["bulk", `${device.split("/").pop()}/identify`]) {
-    const answer = await there.request.post(`${local}/devices/${act}`, {
-      form: { act: "quarantine", id: device.split("/").pop() }, headers: { origin: local }, maxRedirects: 0,
+  const own = `/devices/${device.split("/").pop()}`;
+  for (const act of ["/devices/bulk", `${own}/identify`, `${own}/write`, `${own}/password`, "/claim", "/claim/weak"]) {
+    const answer = await there.request.post(local + act, {
+      form: {
+        act: "quarantine", id: device.split("/").pop(), property: "x", value: "1", name: "x", profile: "linux-host",
+      },
+      headers: { origin: local }, maxRedirects: 0,
     });
     hold(answer.status() === 403, `a viewer may ${act}: ${answer.status()}`);
   }
@@ -740,6 +779,96 @@ await check("without scripts one looks at the broker, a session and the topics",
   await there.getByText("ffd8 ffe0").waitFor();
   await fits(there);
   await other.close();
+});
+
+await check("the keyboard alone takes in a weak plug, whose password is shown once and replaced", async () => {
+  await page.goto(`${local}/claim`);
+  await tabTo("Take it in with a password");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${local}/claim/weak`);
+  await page.getByText("Whoever learns the password can pose as it.").waitFor();
+  hold((await page.locator('option[value="sparkplug-b-node"]').count()) === 0, "what comes in packs is offered");
+  await tabTo("What will it be called?");
+  await page.keyboard.type("Old plug");
+  await tabTo("What kind of device is it?");
+  await page.keyboard.type("Tasmota");
+  await page.getByLabel(/^Topic, as in/).waitFor();
+  await tabTo("Topic, as in");
+  await page.keyboard.type("plug2");
+  await tabTo("Take it in as weak");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Old plug is taken in" }).waitFor();
+  await bothWays("weak-made");
+  const rows = async () => Object.fromEntries(await page.locator("dl.facts").first().evaluate((list) =>
+    [...list.querySelectorAll("dt")].map((dt) => [dt.innerText, dt.nextElementSibling.querySelector("code")?.innerText])));
+  const made = await rows();
+  hold(/^[0-9a-z]{26}$/.test(made.Password) && /^[0-9a-z]{26}$/.test(made["User name"]), JSON.stringify(made));
+  hold(made["Topic, as in Configuration, Configure MQTT"] === "plug2", JSON.stringify(made));
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "Copy password" }).click();
+  hold((await page.evaluate(() => navigator.clipboard.readText())) === made.Password, "not copied");
+  const plug = (password) => Client.connect({
+    port: Number(made.Port), ca, id: "plug", username: made["User name"], token: password,
+  });
+  const first = await plug(made.Password);
+  await first.publish("tele/plug2/LWT", "Online", { retain: true });
+  const person = await page.request.post(`${local}/api/v1/people`, { data: { name: "guest", role: "viewer" }, headers: { origin: local } });
+  const guest = await browser.newContext({ viewport: SIZES.wide });
+  const look = watch(await guest.newPage());
+  await look.goto(local + (await person.json()).link);
+  await look.waitForURL(`${local}/welcome`);
+  await look.goto(`${local}/broker/topics`);
+  await look.locator("#watch-state.on").waitFor();
+  await first.publish("tele/plug2/SENSOR", '{"ENERGY":{"Power":5}}');
+  await look.locator("#messages li", { hasText: "tele/plug2/SENSOR" }).waitFor();
+  const seen = await look.locator("main").innerText();
+  hold(seen.includes("tele/plug2/LWT") && !seen.includes("lab") && !seen.includes("$SYS"), `a viewer sees ${seen}`);
+  await shoot(look, "topics-viewer-wide-light");
+  hold((await look.goto(`${local}/claim/weak`)).status() === 403, "a viewer is shown what owners do");
+  complaints.splice(0); // The browser notes the status 403.
+  await guest.close();
+  await page.getByRole("link", { name: "To the device" }).click();
+  await page.locator(".about").getByText("Weak").waitFor();
+  await first.subscribe("cmnd/plug2/#");
+  await tabTo("On: Yes");
+  const told = first.answer(0x32);
+  await page.keyboard.press("Enter");
+  await page.getByText("It was told.").waitFor();
+  const message = (await told).toString("latin1");
+  hold(message.includes("cmnd/plug2/POWER") && message.endsWith("ON"), message);
+  await first.publish("stat/plug2/POWER", "ON");
+  await page.reload();
+  await page.getByText("yes, ").first().waitFor();
+  await bothWays("weak-device");
+  await page.getByRole("link", { name: "Identity" }).click();
+  await page.getByText("cmnd/plug2/POWER", { exact: true }).waitFor();
+  hold(!(await page.content()).includes(made.Password), "the password is shown twice");
+  await bothWays("weak-identity");
+  await page.getByRole("link", { name: "Permissions" }).click();
+  await page.getByRole("heading", { name: "Properties that it may be told to change" }).waitFor();
+  hold((await page.getByText("of the platform").count()) === 0, "what only devices with a key have is promised");
+  await bothWays("weak-permissions");
+  await page.getByRole("link", { name: "Identity" }).click();
+  await page.getByRole("link", { name: "Make another password" }).click();
+  await axe(page);
+  await page.getByRole("button", { name: "Make another password" }).click();
+  await page.getByText("The password is shown only now.").waitFor();
+  const again = await rows();
+  hold(again.Password !== made.Password, "the same password");
+  await first.closed;
+  await (await plug(again.Password)).end();
+  const plain = await browser.newContext({ storageState: await context.storageState(), javaScriptEnabled: false, viewport: SIZES.narrow });
+  const there = await plain.newPage();
+  await there.goto(`${local}/claim/weak`);
+  await there.getByLabel("What will it be called?").fill("Plain lamp");
+  await there.getByLabel("What kind of device is it?").selectOption("shelly-plus-1pm");
+  await there.getByRole("button", { name: "Take it in as weak" }).click();
+  await there.getByLabel(/^MQTT prefix/).fill("shelly/lamp");
+  await fits(there);
+  await there.getByRole("button", { name: "Take it in as weak" }).click();
+  await there.getByText("shelly/lamp/status/switch:0", { exact: true }).waitFor();
+  await plain.close();
+  quiet("while a weak device is taken in");
 });
 
 await check("five wrong passwords lock the account for a while", async () => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hedgerow_model::mapping::{Mapping, Place, Route};
+use hedgerow_model::mapping::{Mapping, Place, Route, Told};
 
 use crate::{GrantDenial, Standing};
 
@@ -63,15 +63,15 @@ impl Foreign {
         self.routes.get(usize::from(route)).is_some_and(|heard| heard.is_whole)
     }
 
-    /// Whether one of the actions that become messages on this topic is allowed.
+    /// Whether something that the device is told on this topic is allowed.
     pub(crate) fn receive(
         &self,
         topic: &str,
-        judge: impl Fn(u16) -> Result<(), GrantDenial>,
+        judge: impl Fn(Told) -> Result<(), GrantDenial>,
     ) -> Result<(), GrantDenial> {
         let mut denial = GrantDenial::NotYours;
-        for (_, action) in self.mapping.commands().filter(|(known, _)| *known == topic) {
-            match judge(action) {
+        for (_, told) in self.mapping.commands().filter(|(known, _)| *known == topic) {
+            match judge(told) {
                 Ok(()) => return Ok(()),
                 Err(error) => denial = error,
             }
@@ -84,7 +84,7 @@ impl Foreign {
     pub(crate) fn subscribe(
         &self,
         filter: &str,
-        judge: impl Fn(u16) -> Result<(), GrantDenial>,
+        judge: impl Fn(Told) -> Result<(), GrantDenial>,
     ) -> Result<(), GrantDenial> {
         if self.mapping.filters().any(|known| known == filter) {
             return Ok(());

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use hedgerow_base::{DeviceId, Fault};
 use hedgerow_model::{
     Profile,
-    mapping::{Mapping, Place},
+    mapping::{Mapping, Place, Told},
 };
 
 use crate::{Standing, foreign::Foreign};
@@ -127,7 +127,8 @@ impl std::error::Error for GrantDenial {}
 /// same time for ten properties as for a thousand.
 ///
 /// Foreign topics are those of [`Grants::with_mapping`] alone: one is open when any part of its payloads
-/// is, in the standings full and restricted; a command is received like the action that it carries. Of a
+/// is, in the standings full and restricted; a command is received like the action that it carries, and one that writes a
+/// property in full standing alone. Of a
 /// weak device those of Sparkplug B are closed: they are packs.
 #[derive(Clone, Debug)]
 pub struct Grants {
@@ -274,7 +275,7 @@ impl Grants {
     pub fn subscribe(&self, filter: &str) -> Result<(), GrantDenial> {
         if let Some(foreign) = self.beside_things(filter) {
             self.not_cut()?;
-            return foreign.subscribe(filter, |action| self.allow_action(action));
+            return foreign.subscribe(filter, |told| self.allow_told(told));
         }
         let rest = self.own(filter)?;
         self.not_cut()?;
@@ -302,7 +303,7 @@ impl Grants {
     pub fn receive(&self, topic: &str) -> Result<(), GrantDenial> {
         if let Some(foreign) = self.beside_things(topic) {
             self.not_cut()?;
-            return foreign.receive(topic, |action| self.allow_action(action));
+            return foreign.receive(topic, |told| self.allow_told(told));
         }
         let rest = self.own(topic)?;
         self.not_cut()?;
@@ -318,8 +319,24 @@ impl Grants {
         self.foreign.as_ref().filter(|_| !topic.starts_with("things/"))
     }
 
-    fn allow_action(&self, index: u16) -> Result<(), GrantDenial> {
-        let rule = self.actions.rule(usize::from(index));
+    /// Whether the device may be told this now. It is told to write a property in the standing in which it may
+    /// be asked for actions.
+    ///
+    /// # Errors
+    /// [`GrantDenial`].
+    pub fn may_be_told(&self, told: Told) -> Result<(), GrantDenial> {
+        self.not_cut()?;
+        self.allow_told(told)
+    }
+
+    fn allow_told(&self, told: Told) -> Result<(), GrantDenial> {
+        let rule = match told {
+            Told::Action(index) => self.actions.rule(usize::from(index)),
+            Told::Property(_) if self.standing != Standing::Full => {
+                return Err(GrantDenial::Standing(self.standing));
+            }
+            Told::Property(index) => self.properties.rule(usize::from(index)),
+        };
         rule.map_or(Err(GrantDenial::Undeclared), |rule| self.allow(rule))
     }
 

@@ -63,6 +63,12 @@ fn of_topics(in_force: &Profile, new: &Profile, mut note: impl FnMut(String, Str
         let pointer = "/hedgerow:variables".to_owned();
         note(pointer, "the topics of devices would be made otherwise".into());
     }
+    for name in new.properties().iter().map(|one| &one.name).filter(|name| new.is_writable(name)) {
+        if in_force.property(name).is_some() && !in_force.is_writable(name) {
+            let pointer = format!("/properties/{name}");
+            note(pointer, "the device may not be told to change this property yet".into());
+        }
+    }
     let heard = |topic: &str| before.commands().iter().any(|one| one.topic().text() == topic);
     let filtered = |filter: &str| before.filters().iter().any(|one| one.text() == filter);
     let commands = after.commands().iter().map(|one| one.topic().text()).filter(|one| !heard(one));
@@ -265,6 +271,33 @@ mod tests {
         let levels = changed(title, &format!("\"levels\": 2, {title}"));
         assert_eq!(levels, ["the topics of devices would be made otherwise"]);
         assert_eq!(changed("/ENERGY/Power", "/ENERGY/Other"), [""; 0]);
+    }
+
+    #[test]
+    fn a_property_that_can_be_written_now_widens() {
+        let form = |op: &str| {
+            let form = format!(r#"{{"op":"{op}","mqv:topic":"set/{{v}}"}}"#);
+            let (forms, asks) = match op {
+                "writeproperty" => (form, String::new()),
+                _ => (String::new(), form),
+            };
+            let members = format!(
+                r#""hedgerow:variables":{{"v":{{}}}},"properties":{{"p":{{"type":"number","forms":[{forms}]}}}},
+                   "actions":{{"a":{{"forms":[{asks}]}}}}"#
+            );
+            let context = r#"{"hedgerow":"urn:hedgerow:vocabulary:1#","mqv":"https://www.w3.org/2019/wot/mqtt#"}"#;
+            let document = format!(
+                r#"{{"@context":["https://www.w3.org/2022/wot/td/v1.1",{context}],"@type":"tm:ThingModel","title":"t",
+                    "hedgerow:maker":"m","hedgerow:model":"x",{members}}}"#
+            );
+            Profile::parse(document.as_bytes()).unwrap()
+        };
+        let (asked, written) = (form("invokeaction"), form("writeproperty"));
+        let found = widenings(&asked, &written);
+        let found: Vec<_> = found.iter().map(|one| (&*one.pointer, &*one.what)).collect();
+        let what = "the device may not be told to change this property yet";
+        assert_eq!(found, [("/properties/p", what)], "on a topic that it listened to already");
+        assert_eq!(widenings(&written, &asked), []);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::rest::{
     paths(
         health::health, health::status, health::limits, health::metrics,
         devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
-        standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke,
+        standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke, actions::write,
         readings::values, readings::readings, readings::buckets, live::live,
         broker::show, broker::sessions, broker::session, broker::end, broker::retained,
         messages::messages,

@@ -5,7 +5,7 @@
 //! P-256 ([`EcKey`]), the audit log's is Ed25519 ([`LogKey`]). With the feature `hub` there is also the
 //! certificate authority and the hashing of passwords.
 //!
-//! What it does not do yet: TPM 2.0 and PKCS#11. [`EcKey::sign`] is the seam for them.
+//! What it does not do yet: TPM 2.0 and PKCS#11. What signs for an [`EcKey`] is the seam for them.
 
 #[cfg(feature = "hub")]
 mod authority;
@@ -25,7 +25,7 @@ mod sealing_key;
 #[cfg(feature = "hub")]
 pub use authority::Authority;
 pub use durable::write_durably;
-pub use ec_key::EcKey;
+pub use ec_key::{EcKey, Storage};
 pub use error::KeyError;
 pub use log_key::{LogKey, verify_log_signature};
 #[cfg(feature = "hub")]

@@ -215,7 +215,7 @@ impl<G: Gate> Shard<G> {
             queued: session.queued(),
             queued_bytes: session.queued_bytes(),
             in_flight: if away.is_some() { 0 } else { session.in_flight() },
-            out_bytes: state.out.len() - state.written,
+            out_bytes: state.out.waiting(),
             messages_in: state.tally.messages_in,
             messages_out: state.tally.messages_out,
             dropped: state.tally.dropped,

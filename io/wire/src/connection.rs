@@ -27,7 +27,7 @@ use crate::{
     directory::SessionKey,
     gate::{Gate, Message, Outcome, Published, Refusal, SessionChange},
     keeping::Offered,
-    limits::{LINGER_MS_MAX, OUT_BYTES_SOFT, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
+    limits::{LINGER_MS_MAX, READS_A_TURN_MAX, REPLAYS_A_TURN_MAX},
     link::{Came, Link, State},
     mail::Letter,
     reasons,
@@ -175,7 +175,7 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             state.server.excuse(now);
             state.held_until = (until > now).then_some(until);
         }
-        if let Some(closed) = state.server.expire(now, &mut state.out) {
+        if let Some(closed) = state.server.expire(now, state.out.own()) {
             state.ended.get_or_insert(closed);
         }
         let stalled = state
@@ -242,7 +242,6 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             state.ended = Some(state.server.broken(why));
         }
         state.out.clear();
-        state.written = 0;
     }
 
     /// Acts on bytes that arrived, after what is left of earlier ones.
@@ -307,11 +306,11 @@ impl<G: Gate, S: Stream> Connection<G, S> {
                 }
                 Ok(Split::More(_)) => break,
                 Err(error) => {
-                    state.ended = Some(state.server.offence(error, &mut state.out));
+                    state.ended = Some(state.server.offence(error, state.out.own()));
                     return &[];
                 }
             };
-            let event = state.server.receive(frame, now, &mut state.out);
+            let event = state.server.receive(frame, now, state.out.own());
             if matches!(event, Event::Publish(_) | Event::Aliased(_)) {
                 state.tally.messages_in += 1;
             }
@@ -392,7 +391,7 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             return self.shard.unsettled(&self.link);
         }
         let state = &mut *self.link.state.borrow_mut();
-        state.server.acknowledge(asked, ReasonCode::SUCCESS, None, &mut state.out);
+        state.server.acknowledge(asked, ReasonCode::SUCCESS, None, state.out.own());
     }
 
     #[cold]
@@ -405,7 +404,7 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             return state.end(ReasonCode::UNSPECIFIED, "unavailable", refusal.fault, None);
         }
         let (reason, text) = (reasons::puback(refusal.fault), Some(&*refusal.reason));
-        state.server.acknowledge((id, message.qos), reason, text, &mut state.out);
+        state.server.acknowledge((id, message.qos), reason, text, state.out.own());
     }
 
     fn other(&mut self, event: Event<'_>, now: Timestamp) {
@@ -449,7 +448,7 @@ impl<G: Gate, S: Stream> Connection<G, S> {
         state.late = (away.at > now).then_some(away.at);
         if state.late.is_none() {
             let KeptOut { code, fault, why, reason, .. } = away;
-            let closed = state.server.refuse(code, why, fault, Some(&reason), &mut state.out);
+            let closed = state.server.refuse(code, why, fault, Some(&reason), state.out.own());
             state.ended = Some(closed);
             return;
         }
@@ -498,21 +497,20 @@ impl<G: Gate, S: Stream> Connection<G, S> {
                 state.replay(shard, now);
             }
             let stored = shard.gate.kept_up_to();
-            let room = state.written + OUT_BYTES_SOFT;
-            let dropped = state.server.send(now, room, stored, &mut state.out);
+            let room = state.out.room();
+            let dropped = state.server.send(now, room, stored, state.out.own());
             if dropped > 0 {
                 state.tally.dropped += dropped as u64;
                 shard.counts.dropped_too_large_or_expired.add(dropped as u64);
             }
-            let bytes = state.out.get(state.written..).unwrap_or_default();
-            if bytes.is_empty() {
+            if state.out.waiting() == 0 {
                 if state.replays.is_empty() || pages == REPLAYS_A_TURN_MAX {
                     break;
                 }
                 continue;
             }
-            let Poll::Ready(result) = Pin::new(&mut self.stream).poll_write(context, bytes) else {
-                state.forget_written();
+            let Poll::Ready(result) = state.out.poll_write(&mut self.stream, context) else {
+                state.out.forget_written();
                 if state.blocked_since.is_none() {
                     state.blocked_since = Some(now);
                     drop(guard);
@@ -527,11 +525,6 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             shard.counts.writes.add(1);
             shard.counts.bytes_out.add(taken as u64);
             state.blocked_since = None;
-            state.written += taken;
-            if state.written == state.out.len() {
-                state.out.clear();
-                state.written = 0;
-            }
         }
         shard.tell_done(state.server.session_mut());
         if state.server.is_waiting(shard.gate.kept_up_to()) {
@@ -541,8 +534,8 @@ impl<G: Gate, S: Stream> Connection<G, S> {
             // There is more; the others come first.
             context.waker().wake_by_ref();
         }
-        if state.out.capacity() > 0 {
-            shard.give_back(std::mem::take(&mut state.out));
+        if let Some(buffer) = state.out.give_back() {
+            shard.give_back(buffer);
         }
         drop(guard);
         Pin::new(&mut self.stream).poll_flush(context)

@@ -34,6 +34,7 @@ pub mod limits;
 mod link;
 mod listen;
 mod mail;
+mod out;
 mod pace;
 mod reasons;
 mod restore;

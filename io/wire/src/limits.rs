@@ -41,6 +41,22 @@ pub const OUT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of `out` up to which the session's QoS 1 messages are added.
 pub const OUT_BYTES_SOFT: usize = 64 * 1024;
 
+/// Bytes of a packet of QoS 0 from which its subscribers share it, where they are at least
+/// [`SHARED_CLIENTS_MIN`]; a smaller one is copied for each.
+pub const SHARED_BYTES_MIN: usize = 256;
+
+/// See [`SHARED_BYTES_MIN`].
+pub const SHARED_CLIENTS_MIN: usize = 8;
+
+/// Bytes of a packet of QoS 0 from which it is not copied for a few subscribers either.
+pub const SHARED_BY_FEW_BYTES_MIN: usize = 16 * 1024;
+
+/// Bytes that are put together for a stream that takes one piece a write, such as TLS.
+pub const TOGETHER_BYTES_MAX: usize = 64 * 1024;
+
+/// Pieces of what waits for a client in one write.
+pub const OUT_SLICES_MAX: usize = 64;
+
 /// Milliseconds without a byte taken after which a reader that has something to read is given up.
 pub const STALL_MS_MAX: i64 = 30_000;
 

@@ -17,7 +17,11 @@ use crate::{
     counters::Place,
     directory::SessionKey,
     gate::{Durability, Gate},
-    limits::{self, CROWDED_PART, OUT_BYTES_SOFT},
+    limits::{
+        self, CROWDED_PART, OUT_BYTES_SOFT, SHARED_BY_FEW_BYTES_MIN, SHARED_BYTES_MIN,
+        SHARED_CLIENTS_MIN,
+    },
+    out::Out,
     shard::Shard,
     slow::Crowd,
 };
@@ -33,9 +37,7 @@ pub(crate) struct Link<G: Gate> {
 
 pub(crate) struct State<G: Gate> {
     pub(crate) server: Server,
-    /// Bytes for the client, and how many of them the stream has taken. Without capacity while idle.
-    pub(crate) out: Vec<u8>,
-    pub(crate) written: usize,
+    pub(crate) out: Out,
     waker: Option<Waker>,
     woken: bool,
     pub(crate) admitted: Option<G::Admitted>,
@@ -111,6 +113,10 @@ pub(crate) struct Encoded<'a> {
     pub(crate) raw: Option<(Version, &'a [u8])>,
     pub(crate) v311: &'a mut Vec<u8>,
     pub(crate) v5: &'a mut Vec<u8>,
+    /// The bytes of a packet from which it is shared.
+    pub(crate) shared_from: usize,
+    /// As one piece that many clients hold, a version.
+    pub(crate) shared: Option<(Version, Arc<[u8]>)>,
 }
 
 impl Encoded<'_> {
@@ -129,6 +135,26 @@ impl Encoded<'_> {
             let _ = self.message.encode(version, made);
         }
         made
+    }
+}
+
+/// The bytes of a packet from which so many subscribers share it.
+#[inline]
+pub(crate) const fn shared_from(subscribers: usize) -> usize {
+    if subscribers < SHARED_CLIENTS_MIN { SHARED_BY_FEW_BYTES_MIN } else { SHARED_BYTES_MIN }
+}
+
+impl Encoded<'_> {
+    /// The packet to be held by many; made again when the clients' versions alternate, which costs a copy.
+    fn shared(&mut self, version: Version) -> Arc<[u8]> {
+        match &self.shared {
+            Some((known, packet)) if *known == version => Arc::clone(packet),
+            _ => {
+                let packet: Arc<[u8]> = self.bytes(version).into();
+                self.shared = Some((version, Arc::clone(&packet)));
+                packet
+            }
+        }
     }
 }
 
@@ -171,21 +197,27 @@ impl<G: Gate> Link<G> {
         if !state.server.takes_plain(options) {
             return state.hand_own(shard, self, &message.message, options);
         }
-        let bytes = message.bytes(state.server.version());
+        let version = state.server.version();
+        let shared_from = message.shared_from;
+        let bytes = message.bytes(version);
         if !state.server.takes(bytes.len()) {
             state.tally.dropped += 1;
             return shard.counts.dropped_too_large_or_expired.add(1);
         }
-        let waiting = state.out.len() - state.written + bytes.len();
+        let waiting = state.out.waiting() + bytes.len();
         if waiting > shard.settings().out_bytes_max / CROWDED_PART
             && state.is_full(shard, self, waiting)
         {
             return;
         }
-        if state.out.capacity() == 0 {
-            state.out = shard.spare_buffer();
+        if bytes.len() >= shared_from {
+            state.out.share(message.shared(version));
+        } else {
+            if state.out.is_idle() {
+                state.out.lend(shard.spare_buffer());
+            }
+            state.out.own().extend_from_slice(bytes);
         }
-        state.out.extend_from_slice(bytes);
         state.tally.messages_out += 1;
         shard.counts.messages_out.add(1);
         state.wake();
@@ -264,7 +296,7 @@ impl<G: Gate> Link<G> {
             }
         };
         let before = state.server.unacknowledged();
-        let is_settled = state.server.settle(outcome, &mut state.out);
+        let is_settled = state.server.settle(outcome, state.out.own());
         if failed || !is_settled {
             // There is no word for it: without an answer the client keeps what it sent and sends again.
             state.server.forget_tickets();
@@ -285,8 +317,7 @@ impl<G: Gate> State<G> {
     pub(crate) fn new(server: Server, half_open: Option<Place>) -> Self {
         Self {
             server,
-            out: Vec::new(),
-            written: 0,
+            out: Out::default(),
             waker: None,
             woken: false,
             admitted: None,
@@ -331,7 +362,7 @@ impl<G: Gate> State<G> {
     pub(crate) fn wants_input(&self, out_bytes_max: usize) -> bool {
         self.ended.is_none()
             && self.held_until.is_none()
-            && self.out.len() - self.written <= out_bytes_max
+            && self.out.waiting() <= out_bytes_max
             && self.server.wants_input()
     }
 
@@ -346,17 +377,11 @@ impl<G: Gate> State<G> {
         }
     }
 
-    /// Gives back the room of what was written.
-    pub(crate) fn forget_written(&mut self) {
-        self.written = forget_written(&mut self.out, self.written);
-    }
-
     /// The task is over: nobody is to be woken.
     pub(crate) fn forget_task(&mut self) {
         self.waker = None;
         self.blocked_since = None;
-        self.out = Vec::new();
-        self.written = 0;
+        self.out.clear();
     }
 
     #[inline]
@@ -393,16 +418,16 @@ impl<G: Gate> State<G> {
         message: &Publish<'_>,
         options: &DeliveryOptions,
     ) {
-        let waiting = self.out.len() - self.written;
+        let waiting = self.out.waiting();
         if waiting > shard.settings().out_bytes_max / CROWDED_PART
             && self.is_full(shard, link, waiting)
         {
             return;
         }
-        if self.out.capacity() == 0 {
-            self.out = shard.spare_buffer();
+        if self.out.is_idle() {
+            self.out.lend(shard.spare_buffer());
         }
-        if self.server.send_now(message, options, None, &mut self.out) {
+        if self.server.send_now(message, options, None, self.out.own()) {
             self.tally.messages_out += 1;
             shard.counts.messages_out.add(1);
             self.wake();
@@ -416,7 +441,7 @@ impl<G: Gate> State<G> {
     pub(crate) fn wants_replay(&self) -> bool {
         !self.replays.is_empty()
             && self.ended.is_none()
-            && self.out.len() - self.written < OUT_BYTES_SOFT
+            && self.out.waiting() < OUT_BYTES_SOFT
             && self.server.session().queued() < limits::RETAINED_PAGE
     }
 
@@ -436,7 +461,7 @@ impl<G: Gate> State<G> {
             let qos = (*qos).min(replay.options.qos);
             let options = DeliveryOptions { qos, retain: true, identifiers: identifiers.clone() };
             let sent = match qos {
-                QoS::AtMostOnce => self.server.send_kept_now(kept, &options, now, &mut self.out),
+                QoS::AtMostOnce => self.server.send_kept_now(kept, &options, now, self.out.own()),
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
                     matches!(self.server.deliver(kept, &options, now), Delivery::Kept(_))
                 }
@@ -464,7 +489,7 @@ impl<G: Gate> State<G> {
         text: Option<&str>,
     ) {
         if self.ended.is_none() {
-            self.ended = Some(self.server.close(reason, why, fault, text, &mut self.out));
+            self.ended = Some(self.server.close(reason, why, fault, text, self.out.own()));
         }
         self.wake();
     }
@@ -485,43 +510,5 @@ impl<G: Gate> State<G> {
             .chain(self.late)
             .chain(self.held_until)
             .min()
-    }
-}
-
-/// Gives back the room of what was written, and how much of it is left: a client that is always a little
-/// behind never empties its buffer. Each byte is moved at most once for a byte that was written.
-fn forget_written(out: &mut Vec<u8>, written: usize) -> usize {
-    if written < OUT_BYTES_SOFT.max(out.len() - written) {
-        return written;
-    }
-    out.drain(..written);
-    0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_always_a_little_behind_holds_a_bounded_buffer() {
-        let mut numbers = 0u32..;
-        let mut more = |out: &mut Vec<u8>, count| {
-            let some = numbers.by_ref().take(count);
-            some.for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
-        };
-        for behind in [1_000, OUT_BYTES_SOFT / 4, limits::OUT_BYTES_MAX / 4] {
-            let (mut out, mut written, mut next) = (Vec::new(), 0, None);
-            more(&mut out, behind);
-            for _ in 0..2_000 {
-                more(&mut out, 500);
-                let number = u32::from_be_bytes(out[written..written + 4].try_into().unwrap());
-                assert_eq!(number, next.unwrap_or(number), "nothing is lost");
-                next = Some(number + 500);
-                written += 4 * 500;
-                written = forget_written(&mut out, written);
-                assert!(out.len() <= 2 * (OUT_BYTES_SOFT.max(4 * behind) + 4 * 500));
-                assert_eq!(out.len() - written, 4 * behind);
-            }
-        }
     }
 }

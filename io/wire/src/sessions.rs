@@ -138,7 +138,7 @@ impl<G: Gate> Shard<G> {
             None => None,
         };
         let assigned = state.is_assigned.then_some(&*key.client_id);
-        state.server.accept(session, assigned, &mut state.out);
+        state.server.accept(session, assigned, state.out.own());
         let proof = state.server.will().and_then(|_| self.gate.proof_of(admitted));
         self.keep_session(state, &key, proof.as_deref());
         let Some(admitted) = &state.admitted else { return };

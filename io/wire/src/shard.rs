@@ -25,7 +25,7 @@ use crate::{
     gate::Gate,
     keeping::{Keeping, Receipt},
     limits::{ALARM_MS_MAX, READ_BYTES, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX, TICK_MS},
-    link::{Encoded, Link, State},
+    link::{Encoded, Link, State, shared_from},
     mail::{Forward, Letter, Mailbox},
     retained::Retained,
     router::{Route, Router, Wanted},
@@ -425,7 +425,14 @@ impl<G: Gate> Shard<G> {
         }
         let plain = Publish { dup: false, retain: false, qos, id: None, ..*message };
         let (mut v311, mut v5) = (Vec::new(), Vec::new());
-        let mut encoded = Encoded { message: plain, raw: None, v311: &mut v311, v5: &mut v5 };
+        let mut encoded = Encoded {
+            message: plain,
+            raw: None,
+            v311: &mut v311,
+            v5: &mut v5,
+            shared_from: shared_from(1),
+            shared: None,
+        };
         link.hand_now(self, &mut encoded, &options);
         member.is_here
     }
@@ -448,7 +455,14 @@ impl<G: Gate> Shard<G> {
         scratch.1.clear();
         let plain =
             Publish { dup: false, retain: false, qos: QoS::AtMostOnce, id: None, ..*message };
-        let mut encoded = Encoded { message: plain, raw, v311: &mut scratch.0, v5: &mut scratch.1 };
+        let mut encoded = Encoded {
+            message: plain,
+            raw,
+            v311: &mut scratch.0,
+            v5: &mut scratch.1,
+            shared_from: shared_from(route.targets.len()),
+            shared: None,
+        };
         for target in &route.targets {
             if target.no_local && from == Some(target.link.id) {
                 continue;

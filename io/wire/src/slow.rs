@@ -53,7 +53,7 @@ impl<G: Gate> State<G> {
         let settings = shard.settings();
         let is_here = self.away.is_none() && self.ended.is_none() && self.key.is_some();
         is_here
-            && (self.out.len() - self.written > settings.out_bytes_max / CROWDED_PART
+            && (self.out.waiting() > settings.out_bytes_max / CROWDED_PART
                 || self.has_long_queue(&settings.mqtt))
     }
 }

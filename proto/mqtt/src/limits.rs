@@ -56,6 +56,7 @@ pub const QUEUE_AGE_MS_MAX: i64 = SESSION_EXPIRY_S_MAX as i64 * 1000;
 
 /// Places of a queue for each message that it may hold, when the oldest make room while the client leaves
 /// an older one unacknowledged: identifiers go round in order, so a gap takes a place.
+#[cfg(feature = "alloc")]
 pub(crate) const GAPS_FACTOR: usize = 4;
 
 /// Milliseconds from the first byte possible to a complete CONNECT.
@@ -75,6 +76,7 @@ pub const REASON_STRING_BYTES_MAX: usize = 256;
 pub const SERVER_REFERENCE_BYTES_MAX: usize = 256;
 
 /// Bytes of both, each with its identifier and length.
+#[cfg(feature = "alloc")]
 pub(crate) const LAST_WORDS_BYTES_MAX: usize =
     REASON_STRING_BYTES_MAX + SERVER_REFERENCE_BYTES_MAX + 8;
 

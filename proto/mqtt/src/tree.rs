@@ -1,4 +1,7 @@
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, vec::Vec};
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table::Entry};
 
 use crate::{Error, topic};
 
@@ -11,6 +14,8 @@ use crate::{Error, topic};
 pub struct TopicTree<K, V> {
     root: Node<K, V>,
     len: usize,
+    /// Seeded anew in each process, so that nobody can choose names that collide.
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug)]
@@ -20,16 +25,36 @@ struct Node<K, V> {
     /// Of filters that end in `#` after this level, sorted by key.
     below: Vec<(K, V)>,
     any: Option<Box<Node<K, V>>>,
-    named: BTreeMap<Box<str>, Node<K, V>>,
+    named: HashTable<Named<K, V>>,
+}
+
+/// A level with a name.
+#[derive(Debug)]
+struct Named<K, V> {
+    name: Box<str>,
+    node: Box<Node<K, V>>,
 }
 
 impl<K, V> Default for Node<K, V> {
     fn default() -> Self {
-        Self { here: Vec::new(), below: Vec::new(), any: None, named: BTreeMap::new() }
+        Self { here: Vec::new(), below: Vec::new(), any: None, named: HashTable::new() }
     }
 }
 
 impl<K, V> Node<K, V> {
+    /// The level below with this name, made if it is missing.
+    fn named_or_new(&mut self, name: &str, hasher: &DefaultHashBuilder) -> &mut Self {
+        let hash = hasher.hash_one(name);
+        let is_it = |known: &Named<K, V>| *known.name == *name;
+        match self.named.entry(hash, is_it, |known| hasher.hash_one(&*known.name)) {
+            Entry::Occupied(known) => &mut known.into_mut().node,
+            Entry::Vacant(vacant) => {
+                let new = Named { name: name.into(), node: Box::default() };
+                &mut vacant.insert(new).into_mut().node
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.here.is_empty() && self.below.is_empty() && self.any.is_none() && self.named.is_empty()
     }
@@ -37,7 +62,7 @@ impl<K, V> Node<K, V> {
 
 impl<K, V> Default for TopicTree<K, V> {
     fn default() -> Self {
-        Self { root: Node::default(), len: 0 }
+        Self { root: Node::default(), len: 0, hasher: DefaultHashBuilder::default() }
     }
 }
 
@@ -75,7 +100,7 @@ impl<K: Ord, V> TopicTree<K, V> {
             match level {
                 "#" => everything_below = true,
                 "+" => node = node.any.get_or_insert_default(),
-                name => node = node.named.entry(name.into()).or_default(),
+                name => node = node.named_or_new(name, &self.hasher),
             }
         }
         let list = if everything_below { &mut node.below } else { &mut node.here };
@@ -94,7 +119,7 @@ impl<K: Ord, V> TopicTree<K, V> {
         if !topic::TopicLimits::WIDEST.allow(filter) {
             return None;
         }
-        let value = remove(&mut self.root, Some(filter), key)?;
+        let value = remove(&mut self.root, Some(filter), key, &self.hasher)?;
         self.len -= 1;
         Some(value)
     }
@@ -103,7 +128,7 @@ impl<K: Ord, V> TopicTree<K, V> {
     /// comes several times.
     pub fn visit<'t>(&'t self, name: &str, found: &mut impl FnMut(&'t K, &'t V)) {
         let hidden = name.starts_with('$');
-        visit(&self.root, Some(name), hidden, found);
+        visit(&self.root, Some(name), (hidden, &self.hasher), found);
     }
 }
 
@@ -114,7 +139,12 @@ fn cut(levels: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn remove<K: Ord, V>(node: &mut Node<K, V>, levels: Option<&str>, key: &K) -> Option<V> {
+fn remove<K: Ord, V>(
+    node: &mut Node<K, V>,
+    levels: Option<&str>,
+    key: &K,
+    hasher: &DefaultHashBuilder,
+) -> Option<V> {
     let take = |list: &mut Vec<(K, V)>| {
         let at = list.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
         Some(list.remove(at).1)
@@ -124,17 +154,21 @@ fn remove<K: Ord, V>(node: &mut Node<K, V>, levels: Option<&str>, key: &K) -> Op
         ("#", _) => take(&mut node.below),
         ("+", rest) => {
             let any = node.any.as_mut()?;
-            let value = remove(any, rest, key)?;
+            let value = remove(any, rest, key, hasher)?;
             if any.is_empty() {
                 node.any = None;
             }
             Some(value)
         }
         (level, rest) => {
-            let next = node.named.get_mut(level)?;
-            let value = remove(next, rest, key)?;
-            if next.is_empty() {
-                node.named.remove(level);
+            let is_it = |known: &Named<K, V>| *known.name == *level;
+            let mut known = node.named.find_entry(hasher.hash_one(level), is_it).ok()?;
+            let value = remove(&mut known.get_mut().node, rest, key, hasher)?;
+            if known.get().node.is_empty() {
+                let _ = known.remove();
+                if node.named.len() * 8 < node.named.capacity() {
+                    node.named.shrink_to_fit(|known| hasher.hash_one(&*known.name));
+                }
             }
             Some(value)
         }
@@ -144,7 +178,7 @@ fn remove<K: Ord, V>(node: &mut Node<K, V>, levels: Option<&str>, key: &K) -> Op
 fn visit<'t, K, V>(
     node: &'t Node<K, V>,
     levels: Option<&str>,
-    hidden: bool,
+    (hidden, hasher): (bool, &DefaultHashBuilder),
     found: &mut impl FnMut(&'t K, &'t V),
 ) {
     if !hidden {
@@ -155,11 +189,14 @@ fn visit<'t, K, V>(
         return;
     };
     let (level, rest) = cut(levels);
-    if let Some(next) = node.named.get(level) {
-        visit(next, rest, false, found);
+    // Most levels have few names below, and a `+` has none often.
+    if !node.named.is_empty()
+        && let Some(next) = node.named.find(hasher.hash_one(level), |known| *known.name == *level)
+    {
+        visit(&next.node, rest, (false, hasher), found);
     }
     if let Some(any) = node.any.as_ref().filter(|_| !hidden) {
-        visit(any, rest, false, found);
+        visit(any, rest, (false, hasher), found);
     }
 }
 

@@ -8,7 +8,7 @@ use hedgerow_identity::{
     revocation::{CrlPlan, Revoked},
 };
 use hedgerow_model::Value;
-use hedgerow_plane::SessionName;
+use hedgerow_plane::{SessionName, Wish};
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use hedgerow_telemetry::{Bucket, Range};
@@ -240,15 +240,15 @@ pub trait Passwords: Send + Sync {
 
 /// Speaks to connected devices, and ends sessions.
 pub trait Voice: Send + Sync {
-    /// Whether a device may be asked for an action now.
+    /// Whether a device may be asked for this now.
     ///
     /// # Errors
     /// Its profile does not declare it, its standing does not allow it, it is not connected, or its profile
-    /// maps the action and the input does not fit.
+    /// maps it and the input does not fit.
     fn can_hear(
         &self,
         device: DeviceKey,
-        action: &str,
+        wish: Wish<'_>,
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure>;
@@ -260,7 +260,7 @@ pub trait Voice: Send + Sync {
     fn say(
         &self,
         device: DeviceKey,
-        action: &str,
+        wish: Wish<'_>,
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure>;

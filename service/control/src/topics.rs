@@ -119,13 +119,14 @@ fn compiled(plan: &Arc<Plan>, named: &Named) -> Option<Mapping> {
 
 /// All topics of a device but those that its id to come makes its own.
 fn topics(mapping: &Mapping) -> BTreeSet<String> {
-    let all = mapping.topics().chain(mapping.commands());
-    all.map(|(topic, _)| topic.to_owned()).filter(|topic| !topic.contains(ID_TO_COME)).collect()
+    let told = mapping.commands().map(|(topic, _)| topic);
+    let all = mapping.topics().map(|(topic, _)| topic).chain(told);
+    all.filter(|topic| !topic.contains(ID_TO_COME)).map(str::to_owned).collect()
 }
 
 fn taken(topic: &str) -> Failure {
     let reason = format!(
-        "the topic {topic} belongs to another device or an open claim code; give this one other names with --set"
+        "the topic {topic} belongs to another device or an open claim code; give this one other names"
     );
     Failure::new(Fault::Conflict, reason)
 }

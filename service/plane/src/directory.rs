@@ -311,6 +311,11 @@ fn renew(devices: &mut HashMap<(TenantId, DeviceId), Arc<Entry>>, place: (Tenant
 }
 
 impl Entry {
+    /// Its foreign topics, if it was given any.
+    pub(crate) fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.as_deref()
+    }
+
     /// Grants and series, made at the first use: most devices of a large fleet are not connected.
     pub(crate) fn compiled(&self, readings: &dyn Readings) -> &Compiled {
         self.compiled.get_or_init(|| {

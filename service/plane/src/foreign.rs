@@ -85,5 +85,6 @@ fn take_back(holders: &mut HashMap<Box<str>, Holder>, topic: &str, holder: Holde
 }
 
 fn all(mapping: &Mapping) -> impl Iterator<Item = &str> {
-    mapping.topics().chain(mapping.commands()).map(|(topic, _)| topic)
+    let told = mapping.commands().map(|(topic, _)| topic);
+    mapping.topics().map(|(topic, _)| topic).chain(told)
 }

@@ -43,7 +43,7 @@ pub use pulse::{Minute, Pulse, Totals};
 pub use sessions::{
     SessionChange, SessionNumber, Sessions, StoredMessage, StoredSession, StoredSessions,
 };
-pub use subscribe::Asked;
+pub use subscribe::{Asked, Wish};
 pub use tokens::TokenAdmission;
 pub use watch::{LocalBus, Watched, Watcher};
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use hedgerow_base::{DeviceKey, Fault, Timestamp};
+use hedgerow_model::{Profile, mapping::Told};
 use hedgerow_policy::GrantDenial;
 
 use crate::{
@@ -17,10 +18,26 @@ const OUTSIDE: Refusal =
 
 const UNDECLARED: Refusal =
     Refusal::new(Fault::Absent, "undeclared", "the device's profile does not declare that action");
+const NO_PROPERTY: Refusal =
+    Refusal::new(Fault::Absent, "undeclared", "the device's profile declares no such property");
+const UNWRITABLE: Refusal = Refusal::new(
+    Fault::Conflict,
+    "unwritable",
+    "the device's profile does not say how this property is written; it may have an action for it",
+);
 const AWAY: Refusal =
     Refusal::new(Fault::Conflict, "away", "the device is not connected; try again when it is");
 
-/// A message that asks a device for an action.
+/// What somebody wants of a device, by its name in the profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish<'a> {
+    /// That it does this action.
+    Action(&'a str),
+    /// That this property has the value that is the input.
+    Property(&'a str),
+}
+
+/// A message that asks a device for an action, or to change a property.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// Where it goes to.
@@ -52,24 +69,30 @@ impl Plane {
         judged.inspect_err(|refusal| self.denied(session, refusal.word, filter))
     }
 
-    /// What a device is sent when it is asked for an action now: its own topic of that name, or the topic
-    /// and payload that its profile maps the action to.
+    /// What a device is sent when something is wished of it now: on its own topic of the action's name, or the
+    /// topic and payload that its profile maps the wish to. A property is written only where it is mapped.
     ///
     /// # Errors
-    /// A [`Refusal`]: the action is not declared, its standing does not allow it, it is not connected, or
-    /// the input is not what the profile says.
+    /// A [`Refusal`]: it is not declared or not mapped, its standing or its owner does not allow it, it is not
+    /// connected, or the input is not what the profile says.
     pub fn ask(
         &self,
         device: DeviceKey,
-        action: &str,
+        wish: Wish<'_>,
         input: &[u8],
         now: Timestamp,
     ) -> Result<Asked, Refusal> {
         let entry = self.directory().find(device.tenant, device.id).ok_or(UNKNOWN)?;
-        let index = entry.admission.profile.action_index(action).ok_or(UNDECLARED)?;
-        let topic = format!("things/{}/actions/{action}", device.id);
+        let told = told(&entry.admission.profile, wish)?;
         let grants = &entry.compiled(self.readings()).grants;
-        grants.receive(&topic)?;
+        let own = match wish {
+            Wish::Action(action) => Some(format!("things/{}/actions/{action}", device.id)),
+            Wish::Property(_) => None,
+        };
+        match &own {
+            Some(topic) => grants.receive(topic)?,
+            None => grants.may_be_told(told)?,
+        }
         let connected = self.directory().connected_as(&entry);
         if entry.admission.carrier.is_some() {
             may_carry(&connected)?;
@@ -77,15 +100,15 @@ impl Plane {
         if connected.vitals.sessions.load(Ordering::Relaxed) == 0 {
             return Err(AWAY);
         }
-        let index = u16::try_from(index).unwrap_or(u16::MAX);
         let foreign = match grants.mapping() {
-            Some(mapping) => mapping.command(index, input, now)?,
+            Some(mapping) => mapping.command(told, input, now)?,
             None => None,
         };
-        Ok(match foreign {
-            Some((topic, payload)) => Asked { topic: topic.into(), payload },
-            None => Asked { topic: topic.into(), payload: input.into() },
-        })
+        match (foreign, own) {
+            (Some((topic, payload)), _) => Ok(Asked { topic: topic.into(), payload }),
+            (None, Some(topic)) => Ok(Asked { topic: topic.into(), payload: input.into() }),
+            (None, None) => Err(UNWRITABLE),
+        }
     }
 
     /// Whether what a session subscribed to can be wider than what it may be handed, so that each
@@ -132,6 +155,20 @@ impl Plane {
             Who::Application(program) => self.may_application_receive(&program.token, topic),
             Who::Onlooker(onlooker) => self.may_look_on(onlooker, topic),
             Who::LoopbackTester => self.is_for_testers(topic),
+        }
+    }
+}
+
+/// The place in the profile of what is wished.
+fn told(profile: &Profile, wish: Wish<'_>) -> Result<Told, Refusal> {
+    let place = |index: usize| u16::try_from(index).unwrap_or(u16::MAX);
+    match wish {
+        Wish::Action(action) => {
+            profile.action_index(action).map(place).map(Told::Action).ok_or(UNDECLARED)
+        }
+        Wish::Property(name) => {
+            let told = Told::Property(place(profile.property_index(name).ok_or(NO_PROPERTY)?));
+            profile.plan().command(told).map(|_| told).ok_or(UNWRITABLE)
         }
     }
 }

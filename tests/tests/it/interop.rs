@@ -63,7 +63,24 @@ fn a_tasmota_plug_is_read_and_switched_in_its_own_words() {
     assert_eq!(hub.ask("POST", &switch, &json!(true)).0, 202);
     assert_eq!(heard(&mut device), (power.clone(), "ON".into()));
     let (code, _) = hub.command(&["device", "ask", device.id(), "switch", "--input", "false"]);
+    assert_eq!((code, heard(&mut device)), (0, (power.clone(), "OFF".into())));
+    let property = |name: &str| format!("/api/v1/devices/{}/properties/{name}", device.id());
+    let (on, read_only, none) = (property("on"), property("power"), property("none"));
+    assert_eq!(hub.ask("PUT", &on, &json!(true)).0, 202);
+    assert_eq!(heard(&mut device), (power.clone(), "ON".into()));
+    let (code, _) = hub.command(&["device", "write", device.id(), "on", "false"]);
     assert_eq!((code, heard(&mut device)), (0, (power, "OFF".into())));
+    assert_eq!(values(&hub, &device)["on"], json!(false), "what it said, not what it was told");
+    for (path, value, status, words) in [
+        (&on, json!(7), 400, ""),
+        (&on, json!("ON"), 400, ""),
+        (&read_only, json!(7), 409, "does not say how"),
+        (&none, json!(7), 404, "no such property"),
+    ] {
+        let (found, answer) = hub.ask("PUT", path, &value);
+        assert_eq!(found, status, "{path} {value}: {answer}");
+        assert!(answer["detail"].as_str().unwrap().contains(words), "{answer}");
+    }
     let (status, answer) = hub.ask("POST", &switch, &json!({}));
     assert_eq!(status, 400, "{answer}");
     assert!(answer["detail"].as_str().unwrap().contains("needs an input"), "{answer}");
@@ -71,10 +88,18 @@ fn a_tasmota_plug_is_read_and_switched_in_its_own_words() {
     let thing = hub.get(&format!("/things/{}", device.id()));
     assert_eq!(thing["actions"]["switch"]["input"], json!({"type": "boolean"}));
     assert_eq!(thing["actions"]["toggle"].get("input"), None);
+    let forms = &thing["properties"]["on"]["forms"];
+    assert_eq!(
+        (&forms[1]["op"], &forms[1]["htv:methodName"]),
+        (&json!("writeproperty"), &json!("PUT"))
+    );
+    assert_eq!(format!("/{}", forms[1]["href"].as_str().unwrap()), on);
+    assert_eq!(thing["properties"]["power"]["readOnly"], json!(true));
 
-    let overlay = json!({"withheld": ["toggle"]});
+    let overlay = json!({"withheld": ["toggle", "on"]});
     assert_eq!(hub.change("PUT", "/api/v1/profiles/tasmota-plug/overlay", 0, &overlay).0, 200);
     assert_eq!(hub.ask("POST", &toggle, &json!({})).0, 403);
+    assert_eq!(hub.ask("PUT", &on, &json!(true)).0, 403);
 }
 
 #[test]

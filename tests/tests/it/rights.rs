@@ -13,7 +13,7 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 58] = [
+const OPERATIONS: [(&str, &str, bool); 59] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
@@ -31,6 +31,7 @@ const OPERATIONS: [(&str, &str, bool); 58] = [
     ("POST", "/api/v1/devices/{id}/password", false),
     ("POST", "/api/v1/weak-devices", false),
     ("POST", "/api/v1/devices/{id}/actions/identify", false),
+    ("PUT", "/api/v1/devices/{id}/properties/{name}", false),
     ("GET", "/api/v1/devices/{id}/timeline", true),
     ("GET", "/api/v1/devices/{id}/certificates", true),
     ("GET", "/api/v1/devices/{id}/values", true),

@@ -116,6 +116,18 @@ pub(crate) enum Device {
         #[arg(long, default_value = "{}", value_parser = input)]
         input: Value,
     },
+    /// Tell a connected device to give a property another value
+    ///
+    /// Example: hedgerow device write ID on true
+    Write {
+        /// The device's id
+        id: String,
+        /// The property, as the profile names it
+        property: String,
+        /// The value, as JSON
+        #[arg(value_parser = input, allow_hyphen_values = true)]
+        value: Value,
+    },
     /// Leave a device only what it needs to heal
     ///
     /// Example: hedgerow device quarantine ID --reason "acts oddly"
@@ -192,6 +204,13 @@ pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
             hub.command(&path, &input)?;
             if !json {
                 out!("the device was asked; its answer will be stored as result/{action}");
+            }
+        }
+        Device::Write { id, property, value } => {
+            let path = format!("/devices/{}/properties/{}", escaped(&id), escaped(&property));
+            hub.set("PUT", &path, &value)?;
+            if !json {
+                out!("the device was told; its new value is shown when it says it");
             }
         }
         Device::Quarantine(word) => say(hub, json, &word, "quarantine")?,

@@ -7,7 +7,7 @@ use hedgerow_control::{
     Failure,
     ports::{self, Pending},
 };
-use hedgerow_plane::{Broker, Plane, Refusal, SessionName};
+use hedgerow_plane::{Broker, Plane, Refusal, SessionName, Wish};
 use hedgerow_wire::{Census, Wire};
 
 /// Speaks through the wire once it is there; the control plane is made before it.
@@ -45,22 +45,22 @@ impl ports::Voice for Voice {
     fn can_hear(
         &self,
         device: DeviceKey,
-        action: &str,
+        wish: Wish<'_>,
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure> {
-        self.ready()?.plane.ask(device, action, input, now).map(drop).map_err(refused)
+        self.ready()?.plane.ask(device, wish, input, now).map(drop).map_err(refused)
     }
 
     fn say(
         &self,
         device: DeviceKey,
-        action: &str,
+        wish: Wish<'_>,
         input: &[u8],
         now: Timestamp,
     ) -> Result<(), Failure> {
         let ready = self.ready()?;
-        let asked = ready.plane.ask(device, action, input, now).map_err(refused)?;
+        let asked = ready.plane.ask(device, wish, input, now).map_err(refused)?;
         ready.wire.say(&asked.topic, &asked.payload);
         Ok(())
     }

@@ -8,22 +8,25 @@ use axum::{
     response::{Redirect, Response},
 };
 use hedgerow_base::Fault;
-use hedgerow_control::{Claimed, Failure, NewClaim};
+use hedgerow_control::{Claimed, Failure, KnownProfile, NewClaim};
 use hedgerow_identity::Claim;
-use hedgerow_model::mapping::Names;
 use maud::{Markup, html};
 use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
 
 use super::{
     frame::{Frame, Place, copyable},
+    names::NewDevice,
     visitor::{Trouble, Visitor, sentence},
     words,
 };
 use crate::{
     People,
-    rest::{claims::unhex, devices::hex},
+    rest::{claims::unhex, devices::hex, forms::Ask},
 };
+
+/// The profile of most devices that are claimed.
+const USUAL: &str = "linux-host";
 
 fn show(people: &People, visitor: &Visitor, main: Markup) -> Response {
     let title = "Claim a device";
@@ -33,34 +36,32 @@ fn show(people: &People, visitor: &Visitor, main: Markup) -> Response {
 pub(crate) async fn page(
     State(people): State<Arc<People>>,
     visitor: Visitor,
+    Ask(form): Ask<NewDevice>,
 ) -> Result<Response, Trouble> {
-    let main = asking(&people, &visitor, &ClaimForm::default(), None).await?;
+    let form = form.or(USUAL);
+    let profiles = people.control.profiles(&visitor.ctx).await?;
+    let main = asking(&people, &visitor, (&form, &profiles), None).await?;
     Ok(show(&people, &visitor, main))
 }
 
 async fn asking(
     people: &People,
     visitor: &Visitor,
-    form: &ClaimForm,
+    (form, profiles): (&NewDevice, &[KnownProfile]),
     wrong: Option<&str>,
 ) -> Result<Markup, Trouble> {
-    let profiles = people.control.profiles(&visitor.ctx).await?;
     let open = people.control.open_claims(&visitor.ctx).await?;
     Ok(html! {
         h1 { "Claim a device" }
         @if visitor.operates() {
             p { "A claim code lets one device in, once. The device makes its own key, shows the code, and gets its certificate." }
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-            form.row method="post" action="/claim" {
-                label { span { "What will it be called?" }
-                    input name="name" required maxlength="80" value=(form.name) placeholder="Greenhouse" autocomplete="off"; }
-                label { span { "What kind of device is it?" }
-                    select name="profile" {
-                        @for known in &profiles {
-                            option value=(known.name) selected[known.name == form.profile] { (known.profile.title) " (" (known.name) ")" }
-                        }
-                    } }
-                button.primary { "Make the code" }
+            form.stack method="post" action="/claim" {
+                (form.fields(profiles))
+                (NewDevice::buttons("Make the code"))
+            }
+            @if visitor.owns() {
+                p { "A plug or a bulb without a key of its own? " a href="/claim/weak" { "Take it in with a password" } "." }
             }
         } @else { p { "Operators and owners claim devices. You can look." } }
         h2 { "Codes that wait for their device" }
@@ -76,7 +77,9 @@ fn waiting(visitor: &Visitor, open: &[Claim]) -> Markup {
                 @for claim in open {
                     li {
                         span { strong { (claim.name) } " "
-                            span.hint { "made " (words::moment(claim.created, now)) ", "
+                            span.hint {
+                                @for (name, value) in claim.names.iter() { code { (name) "=" (value) } ", " }
+                                "made " (words::moment(claim.created, now)) ", "
                                 @if claim.expires > now { "ends " (words::moment(claim.expires, now)) } @else { "ended " (words::moment(claim.expires, now)) }
                             }
                         }
@@ -93,42 +96,41 @@ fn waiting(visitor: &Visitor, open: &[Claim]) -> Markup {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct ClaimForm {
-    name: String,
-    #[serde(default = "usual")]
-    profile: String,
-}
-
-fn usual() -> String {
-    "linux-host".into()
-}
-
-impl Default for ClaimForm {
-    fn default() -> Self {
-        Self { name: String::new(), profile: usual() }
-    }
-}
-
 pub(crate) async fn create(
     State(people): State<Arc<People>>,
     visitor: Visitor,
-    Form(form): Form<ClaimForm>,
+    Form(form): Form<NewDevice>,
 ) -> Result<Response, Trouble> {
-    let (name, profile) = (form.name.clone(), form.profile.clone());
-    let new = NewClaim { name, profile, names: Names::default(), life_ms: None };
-    match people.control.claim(&visitor.ctx, new).await {
+    let form = form.or(USUAL);
+    people.control.may_claim(&visitor.ctx).await?;
+    let profiles = people.control.profiles(&visitor.ctx).await?;
+    if form.lacks_fields(&profiles) {
+        let main = asking(&people, &visitor, (&form, &profiles), None).await?;
+        return Ok(show(&people, &visitor, main));
+    }
+    match make(&people, &visitor, &form, &profiles).await {
         Ok(made) => {
             let main = shown_once(&people, &visitor, &made)?;
             Ok(show(&people, &visitor, main))
         }
         Err(failure) if matches!(failure.fault, Fault::Invalid | Fault::Conflict) => {
             let wrong = sentence(&failure.reason);
-            let main = asking(&people, &visitor, &form, Some(&wrong)).await?;
+            let main = asking(&people, &visitor, (&form, &profiles), Some(&wrong)).await?;
             Ok(show(&people, &visitor, main))
         }
         Err(failure) => Err(failure.into()),
     }
+}
+
+async fn make(
+    people: &People,
+    visitor: &Visitor,
+    form: &NewDevice,
+    profiles: &[KnownProfile],
+) -> Result<Claimed, Failure> {
+    let (name, profile) = (form.name.clone(), form.profile.clone());
+    let new = NewClaim { name, profile, names: form.names(profiles)?, life_ms: None };
+    people.control.claim(&visitor.ctx, new).await
 }
 
 fn shown_once(people: &People, visitor: &Visitor, made: &Claimed) -> Result<Markup, Failure> {
@@ -137,6 +139,9 @@ fn shown_once(people: &People, visitor: &Visitor, made: &Claimed) -> Result<Mark
     Ok(html! {
         h1 { "The code for " (made.claim.name) }
         p { strong { "It is shown only now." } " It works once, and ends " (words::moment(made.claim.expires, visitor.now())) "." }
+        @if !made.claim.names.is_empty() {
+            p { "On its own topics it calls itself " @for (name, value) in made.claim.names.iter() { span.pair { (name) ": " span.said { (value) } } " " } }
+        }
         div.code-once {
             (qr(&code)?)
             div {

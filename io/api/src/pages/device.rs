@@ -17,7 +17,7 @@ use super::{
     frame::{Frame, Place, notice},
     identify,
     visitor::{Trouble, Visitor},
-    words,
+    words, write,
 };
 use crate::{People, rest::forms::Id};
 
@@ -100,9 +100,8 @@ impl Sight<'_> {
     /// What can be done to it from where it is.
     fn acts(&self) -> Markup {
         let base = format!("/devices/{}", self.device.key.id);
-        let is_over = matches!(self.device.state, Life::Retired | Life::Erased);
         html! {
-            @if !is_over {
+            @if !is_over(self.device) {
                 div.acts {
                     @if self.people.bounds_of(self.device).profile.action_index(identify::ACTION).is_some() {
                         form method="post" action={ (base) "/identify" } { button title="Asks it to make itself known where it is, and waits for its answer" { "Identify" } }
@@ -117,6 +116,11 @@ impl Sight<'_> {
     }
 }
 
+/// Whether nothing more can be done to it.
+pub(super) const fn is_over(device: &Device) -> bool {
+    matches!(device.state, Life::Retired | Life::Erased)
+}
+
 /// What was done, as the next page says it.
 fn said(done: Option<&str>) -> Option<&'static str> {
     match done? {
@@ -125,6 +129,7 @@ fn said(done: Option<&str>) -> Option<&'static str> {
         "retire" => Some("It is retired; its sessions were closed and its certificates revoked."),
         "revoke" => Some("Its certificates are revoked and its sessions closed."),
         "name" => Some("It has its new name."),
+        "told" => Some("It was told. The new value is shown here when it says it."),
         _ => None,
     }
 }
@@ -169,6 +174,7 @@ fn show_live(
     let sight = Sight { people, visitor, device };
     let main = html! {
         (said)
+        (write::section(people, visitor, device, last))
         @if last.is_empty() { (nothing_yet(device)) } @else {
             p.hint.live #live-state role="status" { "Live values need scripts; reload the page for newer ones." }
             div.cards #live data-device=(device.key.id) {

@@ -11,8 +11,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{
-    device::{Sight, Tab},
+    device::{Sight, Tab, is_over},
     frame::copyable,
+    names,
     visitor::{Trouble, Visitor},
     words,
 };
@@ -50,6 +51,7 @@ pub(crate) async fn page(
             dt { "Id" } dd { (copyable(&id.to_string(), "id")) }
             dt { "State" } dd { (words::state(device.state)) }
             dt { "Profile" } dd { (device.profile) }
+            (names::rows(&people, &device))
             @if let Some(group) = &device.group { dt { "Group" } dd { (group) } }
             @for label in &device.labels { dt { (label.key()) } dd { (label.value()) } }
             @if device.password.is_some() {
@@ -68,12 +70,14 @@ pub(crate) async fn page(
         }
         @if device.password.is_some() {
             h2 { "Password" }
-            p.hint { "Whoever learns it can pose as this device. A new one, which ends its sessions, is made with " code { "hedgerow device password " (id) } "." }
+            p.hint { "Whoever learns it can pose as this device." }
+            @if visitor.owns() && !is_over(&device) { p { a.button href={ "/devices/" (id) "/password" } { "Make another password" } } }
         } @else {
             h2 { "Certificates" }
             p.hint { "A device renews its certificate by itself when two thirds of its life are over." }
             (certificate_table(&visitor, &certificates))
         }
+        (names::topics(&people, &device))
     };
     Ok(sight.page(Tab::Identity, &[], main))
 }
@@ -136,7 +140,13 @@ pub(crate) async fn permissions(
         h2 { "Actions that it may be sent" }
         ul {
             @for action in profile.actions().iter().filter(|action| allows(&action.name)) { li { strong { (action.title) } " " code { (action.name) } " " span.hint { (action.description) } } }
-            @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device that is not cut off" } } }
+            @if device.password.is_none() {
+                @for name in hedgerow_policy::REMEDIATION_ACTIONS { li { code { (name) } " " span.hint { "of the platform, for every device with a key that is not cut off" } } }
+            }
+        }
+        @if properties.iter().any(|one| profile.is_writable(&one.name)) {
+            h2 { "Properties that it may be told to change" }
+            ul { @for one in properties.iter().filter(|one| profile.is_writable(&one.name)) { li { strong { (one.title) } " " code { (one.name) } } } }
         }
         @if !overlay.withheld.is_empty() {
             h2 { "Withheld by the owner" }

@@ -18,6 +18,7 @@ mod history;
 mod identify;
 mod identity;
 mod keys;
+mod names;
 mod overview;
 mod passkeys;
 mod people;
@@ -30,7 +31,9 @@ mod sign_in;
 mod tokens;
 mod topics;
 mod visitor;
+mod weak;
 mod words;
+mod write;
 
 use std::sync::Arc;
 
@@ -78,11 +81,13 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/devices/{id}/permissions", SignedIn, get(identity::permissions)),
         ("/devices/{id}/timeline", SignedIn, get(identity::timeline)),
         ("/devices/{id}/identify", SignedIn, post(identify::ask)),
+        ("/devices/{id}/write", SignedIn, post(write::write)),
         ("/devices/{id}/name", SignedIn, post(act::name)),
         ("/devices/{id}/quarantine", SignedIn, get(act::ask_quarantine).post(act::quarantine)),
         ("/devices/{id}/release", SignedIn, get(act::ask_release).post(act::release)),
         ("/devices/{id}/retire", SignedIn, get(act::ask_retire).post(act::retire)),
         ("/devices/{id}/revoke", SignedIn, get(act::ask_revoke).post(act::revoke)),
+        ("/devices/{id}/password", SignedIn, get(weak::ask_password).post(weak::change_password)),
         ("/broker", SignedIn, get(broker::page)),
         ("/broker/numbers", SignedIn, get(broker::moving)),
         ("/broker/sessions/{name}", SignedIn, get(session::page)),
@@ -90,6 +95,8 @@ fn routes() -> Vec<(&'static str, Door, MethodRouter<Arc<People>>)> {
         ("/broker/topics", SignedIn, get(topics::page)),
         ("/broker/topics/level", SignedIn, get(topics::level)),
         ("/claim", SignedIn, get(claim::page).post(claim::create)),
+        ("/claim/names", SignedIn, get(names::part)),
+        ("/claim/weak", SignedIn, get(weak::page).post(weak::admit)),
         ("/claim/withdraw", SignedIn, post(claim::withdraw)),
         ("/audit", SignedIn, get(audit::page)),
         ("/audit/verify", SignedIn, post(audit::verify)),

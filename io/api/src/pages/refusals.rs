@@ -24,7 +24,7 @@ use hedgerow_identity::{
 use hedgerow_model::{LINUX_HOST, Profile, Value};
 use hedgerow_plane::{
     Answer, AskedSessions, Broker, Commits, Level, LocalBus, MaySee, NoNotices, Plane, Readings,
-    Refusal, RetainedPage, SessionDetail, SessionName, SessionPage, SessionView, Ticket,
+    Refusal, RetainedPage, SessionDetail, SessionName, SessionPage, SessionView, Ticket, Wish,
 };
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
@@ -220,10 +220,10 @@ impl History for Nothing {
 }
 
 impl hedgerow_control::ports::Voice for Nothing {
-    fn can_hear(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
+    fn can_hear(&self, _: DeviceKey, _: Wish<'_>, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
-    fn say(&self, _: DeviceKey, _: &str, _: &[u8], _: Timestamp) -> Result<(), Failure> {
+    fn say(&self, _: DeviceKey, _: Wish<'_>, _: &[u8], _: Timestamp) -> Result<(), Failure> {
         Err(Failure::absent("device"))
     }
     fn has_session(&self, _: SessionName) -> Pending<'_, bool> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use hedgerow_base::DeviceId;
 use hedgerow_plane::{Admitted, Level, RetainedMessage, RetainedPage};
-use hedgerow_policy::{Actor, Peer, Role};
+use hedgerow_policy::{Actor, Peer};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -56,8 +56,7 @@ pub(crate) async fn page(
     Ask(query): Ask<TopicQuery>,
 ) -> Result<Response, Trouble> {
     people.control.look_at_broker(&visitor.ctx).await?;
-    let usual = if visitor.person.role == Role::Owner { "#" } else { "things/#" };
-    let filter = query.filter.as_deref().filter(|filter| !filter.is_empty()).unwrap_or(usual);
+    let filter = query.filter.as_deref().filter(|filter| !filter.is_empty()).unwrap_or("#");
     let session = session(&people, &visitor)?;
     let may_see = |topic: &str| people.plane.may_receive(&session, topic);
     let judged = rights(&people.plane, peer(&visitor)?, filter, visitor.now());

@@ -41,6 +41,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/revoke", post(standing::revoke))
         .route("/password", post(weak::change))
         .route("/actions/{action}", post(actions::invoke))
+        .route("/properties/{name}", put(actions::write))
         .route("/timeline", get(devices::timeline))
         .route("/certificates", get(devices::certificates))
         .route("/values", get(readings::values))

@@ -1,6 +1,8 @@
 //! The W3C Thing Directory (WoT Discovery, section 7), for reading: a Thing Description (TD 1.1) for each
 //! device, made of its profile, the owner's overlay and what the registry says.
 //!
+//! A property is written, and an action asked for, where the forms lead: at the device's place in the API.
+//!
 //! What it leaves out: events, since no form of ours carries them to an application yet; registration, search
 //! and notification, since devices come in by a claim and in no other way.
 
@@ -17,6 +19,7 @@ use hedgerow_control::Failure;
 use hedgerow_model::{
     Profile, Property, Shape,
     limits::{INTEGER_MAX, TEXT_BYTES_MAX},
+    mapping::Told,
     profile::{Action, vocabulary::TD_CONTEXT},
 };
 use hedgerow_policy::Overlay;
@@ -113,11 +116,11 @@ pub(crate) struct PropertyAffordance {
     /// The words allowed.
     #[serde(rename = "enum", skip_serializing_if = "Vec::is_empty")]
     words: Vec<String>,
-    /// True: applications can't set it here.
+    /// Whether only the device changes it.
     #[serde(rename = "readOnly")]
     is_read_only: bool,
-    /// How to read it.
-    forms: [Form; 1],
+    /// How to read it, and to write it.
+    forms: Vec<Form>,
 }
 
 /// What a device can be asked to do.
@@ -156,7 +159,7 @@ pub(crate) struct Input {
 pub(crate) struct Form {
     /// Relative to the base.
     href: String,
-    /// readproperty or invokeaction.
+    /// readproperty, writeproperty or invokeaction.
     op: &'static str,
     /// `application/json`.
     #[serde(rename = "contentType")]
@@ -181,7 +184,7 @@ fn bounds(shape: &Shape) -> (Option<Number>, Option<Number>) {
     }
 }
 
-fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
+fn property(id: DeviceId, property: &Property, is_writable: bool) -> PropertyAffordance {
     let (minimum, maximum) = bounds(&property.shape);
     let (length_max, words) = match &property.shape {
         Shape::Text { length_max, words } => {
@@ -190,6 +193,9 @@ fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
         }
         Shape::Boolean | Shape::Integer { .. } | Shape::Number { .. } => (None, Vec::new()),
     };
+    let rest = format!("{id}/properties/{}", property.name);
+    let read = form("readproperty", "GET", format!("things/{rest}"));
+    let write = form("writeproperty", "PUT", format!("api/v1/devices/{rest}"));
     PropertyAffordance {
         title: property.title.to_string(),
         description: property.description.to_string(),
@@ -199,8 +205,8 @@ fn property(id: DeviceId, property: &Property) -> PropertyAffordance {
         maximum,
         length_max,
         words,
-        is_read_only: true,
-        forms: [form("readproperty", "GET", format!("things/{id}/properties/{}", property.name))],
+        is_read_only: !is_writable,
+        forms: [read].into_iter().chain(is_writable.then_some(write)).collect(),
     }
 }
 
@@ -224,9 +230,8 @@ fn describe(device: &Device, profile: &Profile, overlay: &Overlay, base: &str) -
     let properties = profile.properties().iter().filter(|one| allows(&one.name));
     let actions = profile.actions().iter().filter(|one| allows(&one.name));
     let input = |one: &Action| {
-        let index = profile.action_index(&one.name);
-        let mut commands = profile.plan().commands().iter();
-        commands.find(|command| Some(usize::from(command.action)) == index)?.input()
+        let index = profile.action_index(&one.name).and_then(|at| u16::try_from(at).ok())?;
+        profile.plan().command(Told::Action(index))?.input()
     };
     let bearer = Scheme { scheme: "bearer", place: "header" };
     ThingDescription {
@@ -243,7 +248,9 @@ fn describe(device: &Device, profile: &Profile, overlay: &Overlay, base: &str) -
             href: format!("api/v1/profiles/{}/document", device.profile),
             media_type: "application/tm+json",
         }],
-        properties: properties.map(|one| (one.name.to_string(), property(id, one))).collect(),
+        properties: properties
+            .map(|one| (one.name.to_string(), property(id, one, profile.is_writable(&one.name))))
+            .collect(),
         actions: actions.map(|one| (one.name.to_string(), action(id, one, input(one)))).collect(),
     }
 }
@@ -379,7 +386,8 @@ mod tests {
     fn ranges_that_say_nothing_are_left_out() {
         let profile = Profile::parse(hedgerow_model::LINUX_HOST.as_bytes()).unwrap();
         let of = |name: &str| {
-            let one = property(DeviceId::from_bytes([7; 16]), profile.property(name).unwrap());
+            let one =
+                property(DeviceId::from_bytes([7; 16]), profile.property(name).unwrap(), false);
             serde_json::to_value(one).unwrap()
         };
         let cpu = of("cpuPercent");

@@ -53,7 +53,7 @@ pub(crate) struct WeakMade {
 }
 
 /// A password with 128 random bits, in characters that are easy to type.
-fn password(people: &People) -> (String, PasswordId) {
+pub(crate) fn password(people: &People) -> (String, PasswordId) {
     let mut bytes = [0; 16];
     people.random.fill(&mut bytes);
     let mut text = [0; 26];

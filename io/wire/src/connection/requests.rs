@@ -89,7 +89,7 @@ impl<G: Gate, S> Connection<G, S> {
                 state.server.answer_later(answer, ticket);
                 // With nothing to wait for it leaves at once, unless something was to be said before.
                 let known = |one| (one == nothing).then_some(ReasonCode::SUCCESS);
-                state.server.settle(known, &mut state.out);
+                state.server.settle(known, state.out.own());
             }
             Err(refusal) => {
                 let (reason, fault) = (reasons::disconnect(refusal.fault), refusal.fault);

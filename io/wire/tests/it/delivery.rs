@@ -6,7 +6,10 @@ use hedgerow_mqtt::{
     Connect, Filters, Packet, PacketKind, Place, Properties, PropertyId, PropertyWriter, Publish,
     QoS, Subscribe, SubscriptionOptions, Value, Version,
 };
-use hedgerow_wire::Settings;
+use hedgerow_wire::{
+    Settings,
+    limits::{SHARED_BY_FEW_BYTES_MIN, SHARED_BYTES_MIN},
+};
 
 use crate::peer::{Hub, connect};
 
@@ -382,4 +385,28 @@ fn what_the_hub_says_reaches_a_subscriber_of_quality_1() {
     let (topic, payload, id, _) = peer.message();
     assert_eq!((topic.as_str(), &payload[..]), ("things/x/actions/identify", &b"{}"[..]));
     assert!(id > 0, "it is acknowledged");
+}
+
+#[test]
+fn packets_that_many_subscribers_share_come_whole_and_in_order_to_each() {
+    for shards in [1, 2] {
+        let hub = Hub::new(Settings { shards, ..Settings::default() });
+        let mut subscribers: Vec<_> =
+            (0..20).map(|n| hub.client(BOTH[n % 2], &format!("s{n}"))).collect();
+        subscribers.iter_mut().for_each(|one| one.subscribe("t", QoS::AtMostOnce));
+        let mut publisher = hub.client(Version::V311, "p");
+        let (few, many) = (SHARED_BYTES_MIN, SHARED_BY_FEW_BYTES_MIN);
+        let sizes = [1, few - 20, few, many, 3, 200_000, few + 1, 0, few * 3];
+        for (number, size) in sizes.into_iter().enumerate() {
+            publisher.publish("t", &vec![u8::try_from(number).unwrap(); size], 0);
+        }
+        for subscriber in &mut subscribers {
+            for (number, size) in sizes.into_iter().enumerate() {
+                let payload = subscriber.message().1;
+                assert_eq!(payload.len(), size, "{number}");
+                assert!(payload.iter().all(|byte| usize::from(*byte) == number), "{number}");
+            }
+            subscriber.expect_quiet();
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! An action in the device's words.
+//! An action or a new value of a property in the device's words.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt::Write;
@@ -13,11 +13,20 @@ use crate::{
     value::{Value, ValueRef},
 };
 
-/// What an action becomes.
+/// What a device is told. Indices are those of the profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    /// To do this action.
+    Action(u16),
+    /// To give this property the value that is the input.
+    Property(u16),
+}
+
+/// What an action or the writing of a property becomes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// The place of the action in the profile.
-    pub action: u16,
+    /// What it says.
+    pub told: Told,
     pub(crate) topic: Template,
     pub(crate) body: Body,
     /// What the input has to be, when the body needs one.
@@ -52,7 +61,7 @@ impl Command {
         &self.topic
     }
 
-    /// What the action needs as input, if it needs any.
+    /// What it needs as input, if it needs any.
     #[must_use]
     pub fn input(&self) -> Option<&Shape> {
         self.input.as_ref().map(|input| &input.shape)

@@ -3,7 +3,7 @@
 //! 1. A profile's forms are read into a [`Plan`] (`profile/forms.rs`), once for all devices of it.
 //! 2. [`Mapping::compile`] fills in the names of one device: its topics, sorted.
 //! 3. A message costs a look-up, [`Mapping::route_of`], and a parse, [`Plan::read`].
-//! 4. An action becomes a topic and a payload of the device's: [`Mapping::command`].
+//! 4. An action, or a value to be written, becomes a topic and a payload of the device's: [`Mapping::command`].
 //!
 //! The terms are those of the W3C's MQTT binding (`mqv:filter`, `mqv:topic`) and `hedgerow:` ones, as
 //! `docs/guide/profile.md` has them.
@@ -19,8 +19,8 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use hedgerow_base::Timestamp;
 
-pub use command::Command;
 pub(crate) use command::{Body, Form};
+pub use command::{Command, Told};
 pub use error::{CommandError, MappingError, Unreadable};
 pub use read::{Births, Found, Taken};
 pub(crate) use read::{Reader, SparkplugMessage};
@@ -90,7 +90,7 @@ impl Route {
 pub struct Plan {
     pub(crate) variables: Box<[Variable]>,
     pub(crate) routes: Box<[Route]>,
-    // INVARIANT: sorted by action, without repeats.
+    // INVARIANT: sorted by what is told, without repeats.
     pub(crate) commands: Box<[Command]>,
     pub(crate) filters: Box<[Template]>,
 }
@@ -108,10 +108,20 @@ impl Plan {
         &self.routes
     }
 
-    /// What actions become.
+    /// What actions and written properties become.
     #[must_use]
     pub const fn commands(&self) -> &[Command] {
         &self.commands
+    }
+
+    /// What this becomes, if it is mapped.
+    #[must_use]
+    pub fn command(&self, told: Told) -> Option<&Command> {
+        self.place(told).and_then(|at| self.commands.get(at))
+    }
+
+    fn place(&self, told: Told) -> Option<usize> {
+        self.commands.binary_search_by(|known| known.told.cmp(&told)).ok()
     }
 
     /// The filters that a device may subscribe to besides the topics of its commands.
@@ -212,10 +222,18 @@ impl Mapping {
         self.topics.iter().map(|(topic, route)| (&**topic, *route))
     }
 
-    /// The topics of the device's commands, and the places of their actions in the profile.
-    pub fn commands(&self) -> impl Iterator<Item = (&str, u16)> {
-        let actions = self.plan.commands.iter().map(|command| command.action);
-        self.commands.iter().map(|topic| &**topic).zip(actions)
+    /// The topics of the device's commands, and what is told on them.
+    pub fn commands(&self) -> impl Iterator<Item = (&str, Told)> {
+        let told = self.plan.commands.iter().map(|command| command.told);
+        self.commands.iter().map(|topic| &**topic).zip(told)
+    }
+
+    /// Whether `topic` is of a command, or one whose payloads say something that the profile declares.
+    #[must_use]
+    pub fn maps(&self, topic: &str) -> bool {
+        let route = self.route_of(topic).and_then(|at| self.plan.routes.get(usize::from(at)));
+        route.is_some_and(|route| !route.targets.is_empty())
+            || self.commands.iter().any(|known| **known == *topic)
     }
 
     /// The filters that the device may subscribe to besides the topics of its commands.
@@ -223,20 +241,17 @@ impl Mapping {
         self.filters.iter().map(|filter| &**filter)
     }
 
-    /// What the device is sent when it is asked for the action at `action` of the profile; nothing when
-    /// that action is not mapped.
+    /// What the device is sent when it is told this with an input in JSON; nothing when it is not mapped.
     ///
     /// # Errors
     /// [`CommandError`] when the input is not what the profile declares.
     pub fn command(
         &self,
-        action: u16,
+        told: Told,
         input: &[u8],
         now: Timestamp,
     ) -> Result<Option<(&str, Vec<u8>)>, CommandError> {
-        let Ok(at) = self.plan.commands.binary_search_by(|known| known.action.cmp(&action)) else {
-            return Ok(None);
-        };
+        let Some(at) = self.plan.place(told) else { return Ok(None) };
         let (Some(command), Some(topic)) = (self.plan.commands.get(at), self.commands.get(at))
         else {
             return Ok(None);

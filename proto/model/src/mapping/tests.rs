@@ -59,9 +59,22 @@ impl Bench {
     }
 
     fn told(&self, action: &str, input: &str) -> (String, String) {
-        let at = u16::try_from(self.profile.action_index(action).unwrap()).unwrap();
-        let (topic, payload) = self.mapping.command(at, input.as_bytes(), NOW).unwrap().unwrap();
-        (topic.into(), String::from_utf8(payload).unwrap())
+        self.command(self.asked(action), input).unwrap().unwrap()
+    }
+
+    /// What the device hears when a property is written.
+    fn written(&self, property: &str, value: &str) -> Result<(String, String), CommandError> {
+        let at = u16::try_from(self.profile.property_index(property).unwrap()).unwrap();
+        self.command(Told::Property(at), value).map(|told| told.expect("it can be written"))
+    }
+
+    fn asked(&self, action: &str) -> Told {
+        Told::Action(u16::try_from(self.profile.action_index(action).unwrap()).unwrap())
+    }
+
+    fn command(&self, told: Told, input: &str) -> Result<Option<(String, String)>, CommandError> {
+        let told = self.mapping.command(told, input.as_bytes(), NOW)?;
+        Ok(told.map(|(topic, payload)| (topic.into(), String::from_utf8(payload).unwrap())))
     }
 }
 
@@ -104,7 +117,11 @@ fn a_tasmota_plug_is_understood() {
     let power = "cmnd/tasmota_switch/POWER".to_string();
     assert_eq!(plug.told("toggle", "{}"), (power.clone(), "TOGGLE".into()));
     assert_eq!(plug.told("switch", "true"), (power.clone(), "ON".into()));
-    assert_eq!(plug.told("switch", "false"), (power, "OFF".into()));
+    assert_eq!(plug.told("switch", "false"), (power.clone(), "OFF".into()));
+    assert_eq!(plug.written("on", "true"), Ok((power.clone(), "ON".into())));
+    assert_eq!(plug.written("on", "false"), Ok((power, "OFF".into())));
+    assert!(matches!(plug.written("on", "1"), Err(CommandError::Misfit(_))));
+    assert!(matches!(plug.written("on", "ON"), Err(CommandError::Input(_))));
     assert_eq!(plug.mapping.filters().collect::<Vec<_>>(), ["cmnd/tasmota_switch/#"]);
     assert_eq!(plug.mapping.route_of("tele/other/SENSOR"), None);
 }
@@ -143,7 +160,8 @@ fn a_shelly_of_the_second_generation_is_understood() {
 
     let command = "shellyplus1pm-a8032ab636ec/command/switch:0".to_string();
     assert_eq!(shelly.told("on", "{}"), (command.clone(), "on".into()));
-    assert_eq!(shelly.told("switch", "false"), (command, "off".into()));
+    assert_eq!(shelly.told("switch", "false"), (command.clone(), "off".into()));
+    assert_eq!(shelly.written("on", "true"), Ok((command, "on".into())));
 }
 
 #[test]
@@ -163,7 +181,8 @@ fn an_esphome_node_is_understood() {
     assert_eq!(node.hear("home/living_room/status", "online").unwrap(), ["online=true"]);
     assert_eq!(node.hear("home/living_room/status", "offline").unwrap(), ["online=false"]);
     let command = "home/living_room/switch/pump/command".to_string();
-    assert_eq!(node.told("switch", "true"), (command, "ON".into()));
+    assert_eq!(node.told("switch", "true"), (command.clone(), "ON".into()));
+    assert_eq!(node.written("on", "false"), Ok((command, "OFF".into())));
 }
 
 #[test]
@@ -273,13 +292,13 @@ fn a_sparkplug_node_is_understood_by_names_and_by_the_aliases_of_its_birth() {
     let death = [whole(1, AT), metric("bdSeq", 0, 8, whole(11, 0))].concat();
     assert_eq!(node.hear(&topic("NDEATH"), death).unwrap(), ["online=false@1486144502122"]);
 
-    let rebirth = u16::try_from(node.profile.action_index("rebirth").unwrap()).unwrap();
+    let rebirth = node.asked("rebirth");
     let (at, payload) = node.mapping.command(rebirth, b"{}", NOW).unwrap().unwrap();
     assert_eq!(at, topic("NCMD"));
     let command = sparkplug::Payload::decode(&payload).unwrap().metrics().next().unwrap();
     assert_eq!(command.name, Some("Node Control/Rebirth"));
     assert_eq!(command.value(None), Some(ValueRef::Boolean(true)));
-    let rate = u16::try_from(node.profile.action_index("setScanRate").unwrap()).unwrap();
+    let rate = node.asked("setScanRate");
     assert!(matches!(node.mapping.command(rate, b"0", NOW), Err(CommandError::Misfit(_))));
     assert!(matches!(node.mapping.command(rate, b"{}", NOW), Err(CommandError::Input(_))));
     let (_, payload) = node.mapping.command(rate, b"500", NOW).unwrap().unwrap();
@@ -317,7 +336,44 @@ const NOT_MEANT: &[(&str, &str, &str, &str)] = &[
     ("", NUMBER, r#"[{"mqv:filter":7}]"#, "/mqv:filter: it must be a string"),
     ("", NUMBER, r#"[{"hedgerow:pointer":"/a"}]"#, "1 to 8 topics"),
     ("", NUMBER, r#"[{"mqv:topic":"a/{v}"}]"#, "for actions"),
-    ("", NUMBER, r#"[{"op":"writeproperty","mqv:filter":"a/{v}"}]"#, "what is sent is an action"),
+    ("", NUMBER, r#"[{"op":"invokeaction","mqv:filter":"a/{v}"}]"#, "must be observeproperty or"),
+    ("", NUMBER, r#"[{"op":"writeproperty","mqv:filter":"a/{v}"}]"#, "here it is mqv:topic"),
+    (
+        "",
+        NUMBER,
+        r#"[{"op":"writeproperty","mqv:qos":1}]"#,
+        "name the topic that the device listens to",
+    ),
+    (
+        "",
+        NUMBER,
+        r#"[{"op":["readproperty","writeproperty"],"mqv:topic":"a/{v}"}]"#,
+        "must be writeproperty",
+    ),
+    (
+        "",
+        r#""type":"number","readOnly":true"#,
+        r#"[{"op":"writeproperty","mqv:topic":"a/{v}"}]"#,
+        "the property is readOnly",
+    ),
+    (
+        "",
+        NUMBER,
+        r#"[{"op":"writeproperty","mqv:topic":"a/{v}","hedgerow:body":"7"}]"#,
+        "write {input}",
+    ),
+    (
+        "",
+        NUMBER,
+        r#"[{"op":"writeproperty","mqv:topic":"a/{v}"},{"op":"writeproperty","mqv:topic":"b/{v}"}]"#,
+        "leave one form that writes",
+    ),
+    (
+        "",
+        NUMBER,
+        r#"[{"op":"writeproperty","mqv:topic":"a/{v}","hedgerow:payload":"sparkplug-b","hedgerow:metric":"m","hedgerow:constant":1}]"#,
+        "the value does not stand in it",
+    ),
     ("", NUMBER, r#"[{"mqv:controlPacket":"publish","mqv:filter":"a/{v}"}]"#, "must be subscribe"),
     ("", NUMBER, r#"[{"mqv:filter":"a/{v}","mqv:colour":1}]"#, "not known here"),
     ("", NUMBER, r#"[{"mqv:filter":"a/{v}","hedgerow:color":1}]"#, "not known here"),
@@ -395,6 +451,30 @@ fn forms_and_topics_one_past_the_limits_are_refused() {
     };
     assert_eq!(refused("", NUMBER, &words(WORDS_MAX)), "");
     assert!(refused("", NUMBER, &words(WORDS_MAX + 1)).contains("1 to 64 words"));
+}
+
+#[test]
+fn a_value_is_written_as_it_would_be_read() {
+    let written = |property: &str, rest: &str, value: &str| {
+        let form = format!(r#"[{{"op":"writeproperty","mqv:topic":"z/{{v}}/set"{rest}}}]"#);
+        let (topic, payload) = Bench::new(&model("", property, &form), &[("v", "lamp")])
+            .written("p", value)
+            .map_err(|error| error.to_string())?;
+        assert_eq!(topic, "z/lamp/set");
+        Ok::<_, String>(payload)
+    };
+    // As Zigbee2MQTT documents `FRIENDLY_NAME/set`.
+    let state = r#","hedgerow:payload":"json","hedgerow:body":"{\"state\": {input}}","hedgerow:words":{"ON":true,"OFF":false}"#;
+    let (boolean, text) = (r#""type":"boolean""#, r#""type":"string","maxLength":5"#);
+    assert_eq!(written(boolean, state, "true").unwrap(), r#"{"state": "ON"}"#);
+    let tenths = r#","hedgerow:scale":0.1,"hedgerow:offset":-40"#;
+    assert_eq!(written(NUMBER, tenths, "20").unwrap(), "600");
+    assert_eq!(written(NUMBER, "", "21.5").unwrap(), "21.5", "the value alone if nothing is said");
+    assert_eq!(written(text, "", r#""a\"b""#).unwrap(), "a\"b");
+    assert!(written(text, "", "\"longer\"").is_err(), "held to its own shape");
+    assert!(written(boolean, state, "7").is_err() && written(NUMBER, "", "{}").is_err());
+    let one_word = r#","hedgerow:words":{"ON":true}"#;
+    assert!(written(boolean, one_word, "false").unwrap_err().contains("word"));
 }
 
 /// A profile with these properties on topics of one variable.

@@ -1,9 +1,10 @@
-//! From the forms of a Thing Model to a [`Plan`]: which foreign topics say what, and what actions become.
+//! From the forms of a Thing Model to a [`Plan`]: which foreign topics say what, and what actions and written
+//! properties become.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
-    Action, Event, Property,
+    Access, Action, Event, Property,
     parse::{Checked, Findings, Node, blank_property, refuse, shape},
     vocabulary::{FORM_TERMS, MQTT_NAMESPACE, MQTT_PREFIX, MQTT_TERMS, PREFIX, VARIABLE_MEMBERS},
 };
@@ -15,7 +16,7 @@ use crate::{
     },
     mapping::{
         Body, Command, Form, Leaf, Place, Plan, Reader, Route, Rule, SparkplugMessage, Target,
-        Template, TemplateKind, TimeFormat, Tree, Variable, Words, check_value,
+        Template, TemplateKind, TimeFormat, Told, Tree, Variable, Words, check_value,
     },
     profile::check_name,
     tree::{Json, step},
@@ -37,12 +38,16 @@ pub(super) fn plan(
 ) -> Option<Plan> {
     let variables = findings.keep(variables(thing))?;
     let mut draft = Draft { variables: &variables, routes: Vec::new() };
-    let properties =
-        declared.properties.iter().map(|known| (&*known.name, Some(known.shape.kind())));
-    for ((name, kind), at) in properties.zip(0u16..) {
-        for form in findings.keep(forms(thing, "properties", name)).unwrap_or_default() {
-            let taken = draft.take(findings, &form, Place::Property(at), kind);
-            findings.keep(taken);
+    let mut written = Vec::new();
+    for (property, at) in declared.properties.iter().zip(0u16..) {
+        let kind = Some(property.shape.kind());
+        for form in findings.keep(forms(thing, "properties", &property.name)).unwrap_or_default() {
+            if writes(&form) {
+                written.push((form, property, at));
+            } else {
+                let taken = draft.take(findings, &form, Place::Property(at), kind);
+                findings.keep(taken);
+            }
         }
     }
     for (event, at) in declared.events.iter().zip(0u16..) {
@@ -65,8 +70,16 @@ pub(super) fn plan(
         if let Some(form) = forms.first() {
             check_terms(findings, form);
             let action = action_node(thing, &action.name);
-            commands.extend(findings.keep(command(form, &action, at, &variables)));
+            let input = input(&action);
+            let command = input.and_then(|input| asked(form, input, at, &variables));
+            commands.extend(findings.keep(command));
         }
+    }
+    for (form, property, at) in &written {
+        check_terms(findings, form);
+        let is_first = commands.iter().all(|known: &Command| known.told != Told::Property(*at));
+        let command = write(form, property, *at, is_first, &variables);
+        commands.extend(findings.keep(command));
     }
     let filters = findings.keep(filters(thing, &variables))?;
     let routes: Option<Vec<Route>> =
@@ -223,8 +236,7 @@ fn filters(thing: &Node<'_>, variables: &[Variable]) -> Checked<Vec<Template>> {
 fn check_act(form: &Node<'_>, ops: &[&str], packet: &str) -> Checked<()> {
     for op in texts(form, "op")? {
         if !ops.contains(&op) {
-            let what = format!("here it must be {}; what is sent is an action", ops.join(" or "));
-            return refuse(&form.at("op"), what);
+            return refuse(&form.at("op"), format!("here it must be {}", ops.join(" or ")));
         }
     }
     match form.text("mqv:controlPacket", TITLE_BYTES_MAX)? {
@@ -329,7 +341,7 @@ impl Draft<'_> {
         };
         check_act(form, ops, "subscribe")?;
         if form.json.member("mqv:topic").is_some() || form.json.member("hedgerow:body").is_some() {
-            let what = "mqv:topic and hedgerow:body are for actions; here it is mqv:filter";
+            let what = "mqv:topic and hedgerow:body are for actions and for writeproperty; here it is mqv:filter";
             return refuse(&form.pointer, what);
         }
         let topics = texts(form, "mqv:filter")?;
@@ -523,15 +535,63 @@ fn message(pointer: &str, topic: &Template) -> Checked<SparkplugMessage> {
     }
 }
 
-fn command(
+/// Whether a form of a property says how it is written.
+fn writes(form: &Node<'_>) -> bool {
+    texts(form, "op").is_ok_and(|ops| ops.contains(&"writeproperty"))
+}
+
+/// What an action needs to be told.
+fn input(action: &Node<'_>) -> Checked<Option<Property>> {
+    let Some(json) = action.json.member("input") else { return Ok(None) };
+    let node = Node { pointer: action.at("input"), json };
+    Ok(Some(blank_property(shape(&node)?)))
+}
+
+/// What an action becomes.
+fn asked(
     form: &Node<'_>,
-    action: &Node<'_>,
+    input: Option<Property>,
     at: u16,
     variables: &[Variable],
 ) -> Checked<Command> {
     check_act(form, &["invokeaction"], "publish")?;
+    command(form, Told::Action(at), input, variables)
+}
+
+/// What a new value of a property becomes.
+fn write(
+    form: &Node<'_>,
+    property: &Property,
+    at: u16,
+    is_first: bool,
+    variables: &[Variable],
+) -> Checked<Command> {
+    check_act(form, &["writeproperty"], "publish")?;
+    if property.access == Access::ReadOnly {
+        return refuse(&form.at("op"), "the property is readOnly; take away one of the two");
+    }
+    if !is_first {
+        return refuse(&form.at("op"), "a value becomes one message; leave one form that writes");
+    }
+    let input = blank_property(property.shape.clone());
+    let command = command(form, Told::Property(at), Some(input), variables)?;
+    match &command.body {
+        Body::Around(..) | Body::Metric(_, None) => Ok(command),
+        Body::Fixed(_) | Body::Metric(_, Some(_)) => {
+            refuse(&form.pointer, "the value does not stand in it; write {input} in hedgerow:body")
+        }
+    }
+}
+
+fn command(
+    form: &Node<'_>,
+    told: Told,
+    input: Option<Property>,
+    variables: &[Variable],
+) -> Checked<Command> {
     if form.json.member("mqv:filter").is_some() || form.json.member("hedgerow:pointer").is_some() {
-        let what = "mqv:filter and hedgerow:pointer are for properties; here it is mqv:topic";
+        let what =
+            "mqv:filter and hedgerow:pointer are for what the device says; here it is mqv:topic";
         return refuse(&form.pointer, what);
     }
     let pointer = form.at("mqv:topic");
@@ -539,22 +599,16 @@ fn command(
         return refuse(&pointer, "it is missing; name the topic that the device listens to");
     };
     let topic = template(&pointer, topic, TemplateKind::Topic, variables)?;
-    let input = match action.json.member("input") {
-        None => None,
-        Some(json) => {
-            let node = Node { pointer: action.at("input"), json };
-            Some(Box::new(blank_property(shape(&node)?)))
-        }
-    };
     let rule = rule(form)?;
-    let body = body(form, &rule, input.is_some())?;
-    Ok(Command { action: at, topic, body, input, rule })
+    let usual = if matches!(told, Told::Property(_)) { INPUT } else { "" };
+    let body = body(form, &rule, input.is_some(), usual)?;
+    Ok(Command { told, topic, body, input: input.map(Box::new), rule })
 }
 
 /// Where the input stands in the body of a command.
 const INPUT: &str = "{input}";
 
-fn body(form: &Node<'_>, rule: &Rule, has_input: bool) -> Checked<Body> {
+fn body(form: &Node<'_>, rule: &Rule, has_input: bool, usual: &str) -> Checked<Body> {
     let pointer = form.at("hedgerow:body");
     let needs = |is_needed: bool| match (is_needed, has_input) {
         (true, false) => refuse(&pointer, "the action declares no input; give it a data schema"),
@@ -572,7 +626,7 @@ fn body(form: &Node<'_>, rule: &Rule, has_input: bool) -> Checked<Body> {
         let what = "what is always the same stands in hedgerow:body";
         return refuse(&form.at("hedgerow:constant"), what);
     }
-    let text = form.text("hedgerow:body", BODY_BYTES_MAX)?.unwrap_or_default();
+    let text = form.text("hedgerow:body", BODY_BYTES_MAX)?.unwrap_or_else(|| usual.into());
     let form = if written == Some(Written::Json) { Form::Json } else { Form::Text };
     match text.split_once(INPUT) {
         None => Ok(Body::Fixed(text)),

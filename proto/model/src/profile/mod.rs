@@ -16,7 +16,7 @@ pub use parse::{ProfileError, check_name};
 
 use crate::{
     limits::{INTEGER_MAX, TEXT_BYTES_MAX},
-    mapping::Plan,
+    mapping::{Plan, Told},
     value::{Kind, ValueRef, double, whole},
 };
 
@@ -121,6 +121,13 @@ impl Profile {
         self.properties.get(self.property_index(name)?)
     }
 
+    /// Whether a form says how the property `name` is written.
+    #[must_use]
+    pub fn is_writable(&self, name: &str) -> bool {
+        let at = self.property_index(name).and_then(|at| u16::try_from(at).ok());
+        at.is_some_and(|at| self.plan.command(Told::Property(at)).is_some())
+    }
+
     /// The place of the event `name` in [`Profile::events`].
     #[must_use]
     pub fn event_index(&self, name: &str) -> Option<usize> {
@@ -201,7 +208,7 @@ pub struct Collection {
 pub enum Access {
     /// Only the device.
     ReadOnly,
-    /// The owner too, through the desired state.
+    /// The owner too: in its own words where a form says how, through the desired state where none does.
     ReadWrite,
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use hedgerow_base::{DeviceId, TenantId};
 use hedgerow_model::{LINUX_HOST, Profile, TASMOTA_PLUG, Value, mapping::Names};
-use hedgerow_plane::{Admitted, DeviceAdmission, Message, Outcome, Published, Verdict, Watched};
-use hedgerow_policy::{Overlay, Scopes, Standing, Witness};
+use hedgerow_plane::{
+    Admitted, DeviceAdmission, Message, Outcome, Published, Verdict, Watched, Wish,
+};
+use hedgerow_policy::{Overlay, PersonId, Role, Scopes, Standing, Witness};
 use hedgerow_telemetry::DeviceKey;
 
 use crate::house::{CERTIFICATE, DEVICE, House, NOW, OTHER, admission, house, peer_as};
@@ -70,6 +72,28 @@ fn a_message_becomes_readings_and_goes_on() {
 }
 
 #[test]
+fn whoever_sees_a_device_sees_the_topics_that_its_profile_maps() {
+    let (house, _) = with_plug();
+    let sees = |tenant, role, topic: &str| {
+        let person = Witness::of_a_proof().person(tenant, PersonId(1), role);
+        let session = house.plane.admit(person, NOW).unwrap();
+        house.plane.may_receive(&session, topic)
+    };
+    for role in [Role::Owner, Role::Operator, Role::Viewer] {
+        for topic in ["tele/plug1/SENSOR", "tele/plug1/LWT", "cmnd/plug1/POWER"] {
+            assert!(sees(TenantId::FIRST, role, topic), "{role:?} {topic}");
+            assert!(!sees(TenantId(2), role, topic), "{role:?} {topic}: not their device");
+        }
+        let is_owner = role == Role::Owner;
+        for topic in ["stat/plug1/RESULT", "tele/plug1/other", "tele/plug2/SENSOR"] {
+            assert_eq!(sees(TenantId::FIRST, role, topic), is_owner, "{role:?} {topic}");
+        }
+    }
+    house.plane.directory().remove(TenantId::FIRST, DEVICE);
+    assert!(!sees(TenantId::FIRST, Role::Viewer, "tele/plug1/SENSOR"), "nobody's topic");
+}
+
+#[test]
 fn what_is_refused_is_counted_with_its_reason() {
     let (house, session) = with_plug();
     let heard = |topic: &str, payload: &str| refused(publish(&house, &session, topic, payload));
@@ -122,7 +146,9 @@ fn a_topic_belongs_to_one_device_until_that_is_gone() {
 #[test]
 fn an_action_is_asked_in_the_devices_words() {
     let (house, session) = with_plug();
-    let ask = |action: &str, input: &str| house.plane.ask(key(), action, input.as_bytes(), NOW);
+    let ask = |action: &str, input: &str| {
+        house.plane.ask(key(), Wish::Action(action), input.as_bytes(), NOW)
+    };
     assert_eq!(ask("toggle", "{}").unwrap_err().word, "away");
     house.plane.connected(&session, "c", NOW);
     let asked = ask("toggle", "{}").unwrap();
@@ -144,6 +170,34 @@ fn an_action_is_asked_in_the_devices_words() {
         format!("things/{DEVICE}/actions/identify").into()
     );
     assert!(Profile::parse(LINUX_HOST.as_bytes()).unwrap().plan().is_empty());
+}
+
+#[test]
+fn a_property_is_written_in_the_devices_words_and_only_where_the_profile_says_how() {
+    let (house, session) = with_plug();
+    let write = |property: &str, value: &str| {
+        house.plane.ask(key(), Wish::Property(property), value.as_bytes(), NOW)
+    };
+    assert_eq!(write("on", "true").unwrap_err().word, "away");
+    house.plane.connected(&session, "c", NOW);
+    let told = write("on", "true").unwrap();
+    assert_eq!((&*told.topic, &*told.payload), ("cmnd/plug1/POWER", &b"ON"[..]));
+    for value in ["", "{}", "1", "\"ON\""] {
+        assert_eq!(write("on", value).unwrap_err().word, "input", "{value}");
+    }
+    assert_eq!(write("power", "1").unwrap_err().word, "unwritable");
+    assert_eq!(write("switch", "true").unwrap_err().word, "undeclared", "it is an action");
+    let withheld = Overlay { withheld: ["on".into()].into(), ..Overlay::default() };
+    let narrowed = plug(DEVICE, "plug1", Standing::Full);
+    let narrowed = DeviceAdmission { overlay: Arc::new(withheld), ..narrowed };
+    house.plane.directory().apply(narrowed);
+    assert_eq!(write("on", "true").unwrap_err().word, "withheld");
+    for standing in [Standing::Restricted, Standing::Remediate, Standing::Cut] {
+        house.plane.directory().apply(plug(DEVICE, "plug1", standing));
+        assert_eq!(write("on", "true").unwrap_err().word, "standing", "{standing:?}");
+    }
+    house.plane.directory().apply(admission(DEVICE, Standing::Full));
+    assert_eq!(write("load1", "1").unwrap_err().word, "unwritable", "a host has no such form");
 }
 
 #[test]
@@ -199,7 +253,7 @@ fn a_carrier_speaks_and_hears_for_what_it_carries_while_both_are_trusted() {
     assert!(house.plane.may_receive(&session, "cmnd/plug2/POWER"));
     assert!(!house.plane.may_receive(&session, "cmnd/plug1/POWER"));
     let key = carried(Standing::Full).key();
-    let ask = || house.plane.ask(key, "toggle", b"{}", NOW);
+    let ask = || house.plane.ask(key, Wish::Action("toggle"), b"{}", NOW);
     assert_eq!(ask().unwrap_err().word, "away");
     house.plane.connected(&session, "c", NOW);
     assert_eq!(&*ask().unwrap().topic, "cmnd/plug2/POWER");
