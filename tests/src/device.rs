@@ -155,6 +155,23 @@ impl TestDevice {
     /// # Errors
     /// When TLS fails.
     pub fn connect(&mut self, client_id: &str, clean_start: bool) -> Result<(u8, String), String> {
+        self.connect_as(&Connect {
+            version: Version::V5,
+            clean_start,
+            keep_alive_s: 60,
+            client_id,
+            will: None,
+            username: None,
+            password: None,
+            properties: Properties::NONE,
+        })
+    }
+
+    /// As [`TestDevice::connect`], with a CONNECT of the test's own.
+    ///
+    /// # Errors
+    /// When TLS fails.
+    pub fn connect_as(&mut self, connect: &Connect<'_>) -> Result<(u8, String), String> {
         let key = Arc::new(self.key()?);
         let leaf = std::fs::read(self.folder.path().join("certificate.der")).unwrap();
         let spki = key.spki().to_vec();
@@ -168,17 +185,7 @@ impl TestDevice {
         self.stream = Some(stream);
         self.inbox.clear();
         let mut out = Vec::new();
-        let connect = Connect {
-            version: Version::V5,
-            clean_start,
-            keep_alive_s: 60,
-            client_id,
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        };
-        self.client.connect(&connect, now(), &mut out).unwrap();
+        self.client.connect(connect, now(), &mut out).unwrap();
         self.send(&out).map_err(|error| error.to_string())?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {

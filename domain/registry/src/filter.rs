@@ -1,12 +1,14 @@
 use std::fmt;
 
-use hedgerow_base::{DeviceId, Fault};
+use hedgerow_base::{DeviceId, Fault, Timestamp};
 use hedgerow_policy::Standing;
 
 use crate::{
-    Label, State,
-    limits::{PAGE_DEFAULT, PAGE_MAX, SEARCH_CHARS_MAX},
+    KeyStorage, Label, State,
+    limits::{DAYS_LEFT_MAX, PAGE_DEFAULT, PAGE_MAX, SEARCH_CHARS_MAX},
 };
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Which devices a person wants to see. Everything that is set has to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,10 @@ pub struct Filter {
     pub group: Option<String>,
     /// Labels.
     pub labels: Vec<Label>,
+    /// Its certificate ends before this moment, and it should have one: it is not retired, erased or cut.
+    pub ends_before: Option<Timestamp>,
+    /// Where it says that its key is kept.
+    pub key_storage: Option<KeyStorage>,
 }
 
 /// What is wrong with a filter.
@@ -34,6 +40,10 @@ pub enum FilterProblem {
     State(String),
     /// No such standing.
     Standing(String),
+    /// No such place for a key.
+    KeyStorage(String),
+    /// Over [`DAYS_LEFT_MAX`].
+    DaysLeft(u32),
     /// Not `key=value`.
     Label(String),
     /// Over [`PAGE_MAX`], or 0.
@@ -60,6 +70,12 @@ impl fmt::Display for FilterProblem {
             ),
             Self::Standing(word) => {
                 write!(f, "no standing {word}; there are full, restricted, remediate, cut")
+            }
+            Self::KeyStorage(word) => {
+                write!(f, "no key storage {word}; there are unknown, sealed-file, tpm, token")
+            }
+            Self::DaysLeft(days) => {
+                write!(f, "a certificate has at most {DAYS_LEFT_MAX} days left, not {days}")
             }
             Self::Label(text) => write!(f, "{text} is not a label; write key=value"),
             Self::PageSize(size) => write!(f, "a page has 1 to {PAGE_MAX} devices, not {size}"),
@@ -99,6 +115,31 @@ impl Filter {
     pub fn standing(mut self, word: &str) -> Result<Self, FilterProblem> {
         let unknown = || FilterProblem::Standing(word.into());
         self.standing = Some(Standing::parse(word).ok_or_else(unknown)?);
+        Ok(self)
+    }
+
+    /// Only devices whose certificate has fewer days left than so many.
+    ///
+    /// # Errors
+    /// [`FilterProblem::DaysLeft`].
+    pub fn days_left(mut self, days: u32, now: Timestamp) -> Result<Self, FilterProblem> {
+        if days > DAYS_LEFT_MAX {
+            return Err(FilterProblem::DaysLeft(days));
+        }
+        self.ends_before = Some(now.plus_ms(i64::from(days) * DAY_MS));
+        Ok(self)
+    }
+
+    /// Sets the place of the key by its word.
+    ///
+    /// # Errors
+    /// [`FilterProblem::KeyStorage`].
+    pub fn key_storage(mut self, word: &str) -> Result<Self, FilterProblem> {
+        let storage = KeyStorage::parse(word);
+        if storage.word() != word {
+            return Err(FilterProblem::KeyStorage(word.into()));
+        }
+        self.key_storage = Some(storage);
         Ok(self)
     }
 
@@ -163,6 +204,19 @@ mod tests {
         assert!(problem.to_string().contains("quarantined"));
         assert!(Filter::default().standing("good").is_err());
         assert!(Filter::default().label("kitchen").is_err());
+    }
+
+    #[test]
+    fn certificates_are_filtered_by_the_days_that_they_have_left() {
+        let now = Timestamp::from_secs(1_000_000);
+        let filter = Filter::default().days_left(7, now).and_then(|f| f.key_storage("tpm"));
+        let filter = filter.unwrap();
+        assert_eq!(filter.ends_before, Some(Timestamp::from_secs(1_000_000 + 7 * 86_400)));
+        assert_eq!(filter.key_storage, Some(KeyStorage::Tpm));
+        assert_eq!(Filter::default().days_left(0, now).unwrap().ends_before, Some(now), "over");
+        assert!(Filter::default().days_left(DAYS_LEFT_MAX, now).is_ok());
+        assert!(Filter::default().days_left(DAYS_LEFT_MAX + 1, now).is_err());
+        assert!(Filter::default().key_storage("safe").is_err());
     }
 
     #[test]

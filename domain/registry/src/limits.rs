@@ -12,3 +12,5 @@ pub const SEARCH_CHARS_MAX: usize = 200;
 pub const PAGE_MAX: u32 = 1000;
 /// Devices in a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 100;
+/// Days that a search for ending certificates looks ahead.
+pub const DAYS_LEFT_MAX: u32 = 3_650;

@@ -28,8 +28,6 @@ pub const PASSKEY_NAME_CHARS_MAX: usize = 40;
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 /// Devices in one page of the table.
 pub const TABLE_ROWS: u32 = 50;
-/// Devices that the overview looks through for certificates that end soon.
-pub const OVERVIEW_DEVICES_MAX: usize = 10_000;
 /// Devices that the overview names; of more it says how many.
 pub const OVERVIEW_NAMED_MAX: u32 = 10;
 /// Rows of a history shown as a table.

@@ -10,8 +10,8 @@ use utoipa::{
 };
 
 use crate::rest::{
-    actions, audit, authority, broker, claims, devices, health, live, messages, persons, profiles,
-    readings, session, standing, things, tokens, weak,
+    actions, audit, authority, broker, claims, devices, fleet, health, live, messages, persons,
+    profiles, readings, session, standing, things, tokens, weak,
 };
 
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ use crate::rest::{
     ),
     paths(
         health::health, health::status, health::limits, health::metrics,
-        devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
+        fleet::keys, devices::list, devices::carry, devices::one, devices::edit, devices::timeline, devices::certificates,
         standing::quarantine, standing::release, standing::retire, standing::revoke, weak::admit, weak::change, actions::invoke, actions::write,
         readings::values, readings::readings, readings::buckets, live::live,
         broker::show, broker::sessions, broker::session, broker::end, broker::retained,

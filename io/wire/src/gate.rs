@@ -21,6 +21,17 @@ pub trait Gate: Clone + Send + 'static {
     /// The refusal, which goes into CONNACK.
     fn admit(&self, peer: Peer, now: Timestamp) -> Result<Self::Admitted, Refusal>;
 
+    /// What [`Gate::admit_again`] needs, to be kept with a session's will. None when the client can't be
+    /// judged without its connection: its will does not outlive the hub.
+    fn proof_of(&self, _: &Self::Admitted) -> Option<Box<[u8]>> {
+        None
+    }
+
+    /// Judges a client of an earlier hub, for the will that it left; `None` when it may do nothing now.
+    fn admit_again(&self, _proof: &[u8], _now: Timestamp) -> Option<Self::Admitted> {
+        None
+    }
+
     /// Grows with every committed change that can alter a standing or a grant.
     fn revision(&self) -> u64;
 
@@ -99,6 +110,14 @@ impl Gate for Plane {
 
     fn admit(&self, peer: Peer, now: Timestamp) -> Result<Admitted, Refusal> {
         self.admit(peer, now)
+    }
+
+    fn proof_of(&self, session: &Admitted) -> Option<Box<[u8]>> {
+        self.proof_of(session)
+    }
+
+    fn admit_again(&self, proof: &[u8], now: Timestamp) -> Option<Admitted> {
+        self.admit_again(proof, now)
     }
 
     fn revision(&self) -> u64 {

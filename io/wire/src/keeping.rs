@@ -28,6 +28,7 @@ use crate::{
     limits::FAILED_PARTS_MS,
     link::Link,
     mail::Letter,
+    retained::Full,
     shard::Shard,
 };
 
@@ -432,18 +433,24 @@ impl<G: Gate> Shard<G> {
         if !message.retain {
             return;
         }
-        if self.common.retained.keep(message, now).is_err() {
-            return self.counts.not_retained.add(1);
+        let kept = self.common.retained.keep(message, now);
+        if kept.is_err() {
+            self.counts.not_retained.add(1);
         }
         if !self.gate.keeps_sessions() {
             return;
         }
         let topic = message.topic.into();
-        self.change(if message.payload.is_empty() {
-            SessionChange::Unretain { topic }
-        } else {
-            SessionChange::Retain { topic, message: retained_bytes(message, now).into() }
-        });
+        match kept {
+            Ok(()) if !message.payload.is_empty() => {
+                let message = retained_bytes(message, now).into();
+                self.change(SessionChange::Retain { topic, message });
+            }
+            Ok(()) | Err(Full { is_old_gone: true }) => {
+                self.change(SessionChange::Unretain { topic });
+            }
+            Err(Full { is_old_gone: false }) => {}
+        }
     }
 
     /// A message of QoS 2 was taken from the client of a session that is kept, and all that it changes is

@@ -220,11 +220,13 @@ impl<G: Gate> Wire<G> {
         }
         drop(tell);
         let all = hear.iter().take(self.common.mailboxes.len()).count();
-        if all == self.common.mailboxes.len() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::BrokenPipe.into())
+        if all < self.common.mailboxes.len() {
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
+        for mailbox in &self.common.mailboxes {
+            mailbox.post(Letter::Run(Box::new(|shard| shard.is_whole.set(true))));
+        }
+        Ok(())
     }
 
     fn start_shard(&self, index: usize, gate: G) -> io::Result<JoinHandle<()>> {

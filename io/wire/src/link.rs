@@ -41,6 +41,10 @@ pub(crate) struct State<G: Gate> {
     waker: Option<Waker>,
     woken: bool,
     pub(crate) admitted: Option<G::Admitted>,
+    /// Of a client of an earlier hub: what it is judged by for its will.
+    pub(crate) proof: Option<Box<[u8]>>,
+    /// Its will is on disk with its session.
+    pub(crate) is_will_kept: bool,
     /// The gate's revision by which the session was judged last.
     pub(crate) revision: u64,
     /// Deliveries are asked for one by one.
@@ -317,6 +321,8 @@ impl<G: Gate> State<G> {
             waker: None,
             woken: false,
             admitted: None,
+            proof: None,
+            is_will_kept: false,
             revision: 0,
             narrowed: false,
             key: None,

@@ -64,7 +64,9 @@ mod tests {
             Fault::Broken,
         ] {
             assert!(connack(fault).fits(PacketKind::ConnAck) && connack(fault).is_failure());
-            assert!(puback(fault).fits(PacketKind::PubAck) && puback(fault).is_failure());
+            let code = puback(fault);
+            assert!(code.fits(PacketKind::PubAck) && code.fits(PacketKind::PubRec));
+            assert!(code.is_failure());
             assert!(suback(fault).fits(PacketKind::SubAck) && suback(fault).is_failure());
             let code = disconnect(fault);
             assert!(code.fits(PacketKind::Disconnect) && code.is_failure());

@@ -7,7 +7,7 @@ use hedgerow_mqtt::{DeliveryOptions, Kept, PacketId, QoS, Session, SubscriptionO
 use crate::{
     directory::SessionKey,
     gate::{Gate, StoredSession, StoredSessions},
-    mail::Letter,
+    mail::{LeftWill, Letter, Outlived},
     shard::Common,
 };
 
@@ -24,9 +24,16 @@ pub(crate) fn all<G: Gate>(common: &Common<G>, stored: StoredSessions) {
         };
         let shard = common.directory.claim(&key, shard);
         let (until, seconds) = (session.until, session.expiry_s);
+        let will = session.will.as_ref().and_then(|bytes| {
+            LeftWill::from_bytes(bytes).or_else(|| {
+                common.ledger.end("will-damaged");
+                None
+            })
+        });
         let session = session_of(common, &session);
         if let Some(mailbox) = common.mailboxes.get(shard) {
-            mailbox.post(Letter::Restore { key, session, until, seconds });
+            let outlived = Outlived { key, session, until, seconds, will };
+            mailbox.post(Letter::Restore(outlived.into()));
         }
     }
     for (_, bytes) in &stored.retained {

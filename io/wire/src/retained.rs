@@ -35,9 +35,12 @@ pub(crate) struct Page {
     pub(crate) last: Option<Box<str>>,
 }
 
-/// There is no room for another topic.
+/// There is no room for the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct Full {
+    /// The one before it went: what is no longer true is not told to anybody.
+    pub(crate) is_old_gone: bool,
+}
 
 impl Retained {
     /// Room for messages of so many topics, and for so many bytes.
@@ -62,22 +65,21 @@ impl Retained {
     /// Keeps a message in place of the one before; an empty one takes it away.
     pub(crate) fn keep(&self, message: &Publish<'_>, now: Timestamp) -> Result<(), Full> {
         let mut topics = self.write();
-        let old = topics.get(message.topic).map_or(0, |(kept, _)| kept.len());
-        let mut bytes = self.bytes.load(Ordering::Relaxed) - old;
-        if message.payload.is_empty() {
-            topics.remove(message.topic);
-        } else {
+        let old = topics.remove(message.topic).map(|(kept, _)| kept.len());
+        let mut bytes = self.bytes.load(Ordering::Relaxed) - old.unwrap_or(0);
+        let mut outcome = Ok(());
+        if !message.payload.is_empty() {
             let kept = Kept::new(message, now);
-            bytes += kept.len();
-            let is_new = old == 0;
-            if bytes > self.bytes_max || (is_new && topics.len() >= self.messages_max) {
-                return Err(Full);
+            if bytes + kept.len() > self.bytes_max || topics.len() >= self.messages_max {
+                outcome = Err(Full { is_old_gone: old.is_some() });
+            } else {
+                bytes += kept.len();
+                topics.insert(message.topic.into(), (kept, message.qos));
             }
-            topics.insert(message.topic.into(), (kept, message.qos));
         }
         self.bytes.store(bytes, Ordering::Relaxed);
         self.messages.store(topics.len(), Ordering::Relaxed);
-        Ok(())
+        outcome
     }
 
     /// Puts back what was kept before.
@@ -324,8 +326,11 @@ mod tests {
         let retained = retained();
         keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX - 1]).unwrap();
         assert_eq!(keep(&retained, "u", b""), Ok(()), "taking away needs no room");
-        assert_eq!(keep(&retained, "t", &vec![0; RETAINED_BYTES_MAX]), Err(Full));
-        assert_eq!(retained.size(), (1, RETAINED_BYTES_MAX), "the old one stays");
+        let too_large = vec![0; RETAINED_BYTES_MAX];
+        assert_eq!(keep(&retained, "v", b"1"), Err(Full { is_old_gone: false }));
+        assert_eq!(retained.size(), (1, RETAINED_BYTES_MAX));
+        assert_eq!(keep(&retained, "t", &too_large), Err(Full { is_old_gone: true }));
+        assert_eq!(retained.size(), (0, 0), "what is no longer true is not told");
     }
 
     #[test]
@@ -334,7 +339,7 @@ mod tests {
         for number in 0..RETAINED_MESSAGES_MAX {
             keep(&retained, &number.to_string(), b"1").unwrap();
         }
-        assert_eq!(keep(&retained, "one more", b"1"), Err(Full));
+        assert_eq!(keep(&retained, "one more", b"1"), Err(Full { is_old_gone: false }));
         keep(&retained, "0", b"2").unwrap();
         assert_eq!(found(&retained, "#", 1000).len(), RETAINED_MESSAGES_MAX);
     }

@@ -14,12 +14,15 @@ use hedgerow_mqtt::{Closed, KeptWill, QoS, ReasonCode, Server, Session, topic};
 use crate::{
     directory::SessionKey,
     gate::{Gate, Message, Outcome, SessionChange, Verdict},
-    link::{Away, Link},
-    mail::Letter,
+    link::{Away, Link, State},
+    mail::{LeftWill, Letter, Outlived},
     reasons,
     shard::Shard,
     shares::Member,
 };
+
+/// A session whose client is back, and the will of its last connection if that is to be said.
+type TakenOver<G> = (Option<Session>, Option<(Rc<Link<G>>, Box<KeptWill>)>);
 
 impl<G: Gate> Shard<G> {
     /// An admitted client has named its session: it is let in, unless another shard has the session; which
@@ -35,8 +38,12 @@ impl<G: Gate> Shard<G> {
         if shard != self.index {
             return Some(shard);
         }
-        let session = self.take_over(link, &key, now);
+        let (session, will) = self.take_over(link, &key, now);
         self.open(link, session, now);
+        // Said once the session is whole: it may be the client's own that hears it.
+        if let Some((old, will)) = will {
+            self.say_will(&old, &will, now);
+        }
         None
     }
 
@@ -53,17 +60,21 @@ impl<G: Gate> Shard<G> {
     }
 
     /// Takes a session, with its subscriptions, away from the link that has it, and ends its connection if
-    /// there is one.
-    fn take_over(&self, heir: &Rc<Link<G>>, key: &SessionKey, now: Timestamp) -> Option<Session> {
-        let old = self.sessions.borrow_mut().remove(key)?;
+    /// there is one. Gives the session, and the will that is to be said.
+    ///
+    /// A client that is back before its will's delay has passed leaves the will unsaid, but for one that
+    /// begins anew: then the session has ended, and the will speaks (MQTT 5.0, section 3.1.3.2.2).
+    fn take_over(&self, heir: &Rc<Link<G>>, key: &SessionKey, now: Timestamp) -> TakenOver<G> {
+        let Some(old) = self.sessions.borrow_mut().remove(key) else { return (None, None) };
         // Taken over once: it is in no list of sessions any more.
         let _ = old.heir.set(Rc::clone(heir));
+        let ends = heir.state.borrow().server.is_clean_start();
         let parked = old.state.borrow_mut().away.take();
         if let Some(away) = parked {
-            // The client is back before its will's delay has passed: the will stays unsaid.
             self.away.set(self.away.get() - 1);
             self.inherit_subscriptions(old.id, heir, &away.session);
-            return Some(away.session);
+            let will = away.will.filter(|_| ends).map(|(will, _)| (old, will));
+            return (Some(away.session), will);
         }
         self.inherit_subscriptions(old.id, heir, old.state.borrow().server.session());
         self.tell_disconnected(&old, "taken-over", now);
@@ -71,14 +82,11 @@ impl<G: Gate> Shard<G> {
         let mut state = old.state.borrow_mut();
         let session =
             state.server.take_session_or_else(|session| self.drop_subscriptions(heir.id, session));
-        if session.is_some()
-            && let Some(will) = state.server.take_will()
-            && will.delay_s == 0
-        {
-            drop(state);
-            self.say_will(&old, &will, now);
-        }
-        session.map(|(session, _)| session)
+        // The will of a session that ends with its connection is said when that is put away.
+        let Some((session, _)) = session else { return (None, None) };
+        let will = state.server.take_will().filter(|will| ends || will.delay_s == 0);
+        drop(state);
+        (Some(session), will.map(|will| (old, will)))
     }
 
     /// First the new one, then the old one goes: what other shards send comes at any moment.
@@ -131,7 +139,9 @@ impl<G: Gate> Shard<G> {
         };
         let assigned = state.is_assigned.then_some(&*key.client_id);
         state.server.accept(session, assigned, state.out.own());
-        self.keep_session(&mut state.server, &key);
+        let proof = state.server.will().and_then(|_| self.gate.proof_of(admitted));
+        self.keep_session(state, &key, proof.as_deref());
+        let Some(admitted) = &state.admitted else { return };
         state.half_open = None;
         state.since = self.clock.wall(now);
         self.gate.connected(admitted, &key.client_id, self.clock.wall(now));
@@ -142,7 +152,8 @@ impl<G: Gate> Shard<G> {
     }
 
     /// A session that outlives its connection outlives the hub too, where the gate keeps it.
-    fn keep_session(&self, server: &mut Server, key: &SessionKey) {
+    fn keep_session(&self, state: &mut State<G>, key: &SessionKey, proof: Option<&[u8]>) {
+        let server = &mut state.server;
         let expiry_s = server.session_expiry_s();
         match (server.session().kept_as(), expiry_s > 0) {
             (None, false) => return,
@@ -154,6 +165,13 @@ impl<G: Gate> Shard<G> {
                 }
                 let (owner, client_id) = (key.owner(), Arc::from(&*key.client_id));
                 self.change(SessionChange::Open { session, owner, client_id, expiry_s });
+                let will = server.will().zip(proof);
+                let will = will.and_then(|(will, proof)| LeftWill::bytes(proof, will));
+                state.is_will_kept = will.is_some();
+                // There may be one of its last connection.
+                if will.is_some() || known.is_some() {
+                    self.change(SessionChange::Will { session, will });
+                }
             }
             // It goes on for as long as this connection does.
             (Some(session), false) => {
@@ -173,21 +191,22 @@ impl<G: Gate> Shard<G> {
     }
 
     /// A session that outlived the hub waits for its client again.
-    pub(crate) fn restore(
-        self: &Rc<Self>,
-        key: Arc<SessionKey>,
-        session: Session,
-        until: Option<Timestamp>,
-        seconds: u32,
-    ) {
+    pub(crate) fn restore(self: &Rc<Self>, outlived: Outlived) {
+        let Outlived { key, session, until, seconds, will } = outlived;
         let now = self.clock.even();
         let link = Link::new(self.next_link_id(), Server::new(Arc::clone(&self.mqtt), now), None);
         link.state.borrow_mut().key = Some(Arc::clone(&key));
+        let will = will.map(|LeftWill { will, proof }| {
+            let state = &mut *link.state.borrow_mut();
+            (state.proof, state.is_will_kept) = (Some(proof), true);
+            let at = now.plus_ms(i64::from(will.delay_s) * 1000);
+            (will, at)
+        });
         self.sessions.borrow_mut().insert(key, Rc::clone(&link));
         self.add_subscriptions(&link, &session);
         let left_s = until
             .map_or(i64::from(seconds), |until| until.since_ms(self.clock.wall(now)).max(0) / 1000);
-        self.park(&link, session, u32::try_from(left_s).unwrap_or(u32::MAX), None, now);
+        self.park(&link, session, u32::try_from(left_s).unwrap_or(u32::MAX), will, now);
     }
 
     /// Takes out of a session what its standing no longer allows.
@@ -283,7 +302,19 @@ impl<G: Gate> Shard<G> {
         });
         match session {
             Some((session, seconds)) if self.away.get() < self.settings().away_sessions_max => {
-                self.park(link, session, seconds, will, now);
+                let (late, at_once) = match will {
+                    Some(will) if will.delay_s > 0 => {
+                        let at = now.plus_ms(i64::from(will.delay_s) * 1000);
+                        (Some((will, at)), None)
+                    }
+                    other => (None, other),
+                };
+                self.park(link, session, seconds, late, now);
+                if let Some(will) = at_once {
+                    self.say_will(link, &will, now);
+                } else {
+                    self.unkeep_will(link);
+                }
             }
             other => {
                 if let Some((session, _)) = other {
@@ -315,16 +346,9 @@ impl<G: Gate> Shard<G> {
         link: &Rc<Link<G>>,
         session: Session,
         seconds: u32,
-        will: Option<Box<KeptWill>>,
+        will: Option<(Box<KeptWill>, Timestamp)>,
         now: Timestamp,
     ) {
-        let (will, at_once) = match will {
-            Some(will) if will.delay_s > 0 => {
-                let at = now.plus_ms(i64::from(will.delay_s) * 1000);
-                (Some((will, at)), None)
-            }
-            other => (None, other),
-        };
         let expires = now.plus_ms(i64::from(seconds) * 1000);
         self.leave_turn(link.id, &session);
         if let Some(session) = session.kept_as() {
@@ -338,7 +362,6 @@ impl<G: Gate> Shard<G> {
         drop(state);
         self.away.set(self.away.get() + 1);
         self.arm(link);
-        at_once.into_iter().for_each(|will| self.say_will(link, &will, now));
     }
 
     /// The will's delay has passed, or the session has expired.
@@ -350,17 +373,32 @@ impl<G: Gate> Shard<G> {
         let ended = if is_expired { state.away.take() } else { None };
         let key = state.key.clone();
         drop(state);
-        if let (Some(away), Some(key)) = (ended, key) {
+        if let Some(away) = &ended {
             self.away.set(self.away.get() - 1);
             self.drop_subscriptions(link.id, &away.session);
+        }
+        // First said, then forgotten: a hub that is killed in between says it again.
+        if let Some((will, _)) = will {
+            self.say_will(link, &will, now);
+        }
+        if let (Some(away), Some(key)) = (ended, key) {
             self.end_kept(&away.session);
             self.forget(&key);
             self.common.ledger.end("session-expired");
         } else {
             self.arm(link);
         }
-        if let Some((will, _)) = will {
-            self.say_will(link, &will, now);
+    }
+
+    /// The will that is on disk leaves it, if it is not to be said: with the next changes.
+    fn unkeep_will(&self, link: &Rc<Link<G>>) {
+        let state = &mut *link.state.borrow_mut();
+        let Some(away) = state.away.as_ref().filter(|away| away.will.is_none()) else { return };
+        if let Some(session) = away.session.kept_as()
+            && std::mem::take(&mut state.is_will_kept)
+        {
+            self.change(SessionChange::Will { session, will: None });
+            self.offer_silently();
         }
     }
 
@@ -368,7 +406,15 @@ impl<G: Gate> Shard<G> {
     fn say_will(&self, link: &Rc<Link<G>>, will: &KeptWill, now: Timestamp) {
         let message = will.message();
         let state = link.state.borrow();
-        let Some(admitted) = &state.admitted else { return };
+        let again = state
+            .proof
+            .as_ref()
+            .and_then(|proof| self.gate.admit_again(proof, self.clock.wall(now)));
+        let Some(admitted) = state.admitted.as_ref().or(again.as_ref()) else {
+            drop(state);
+            self.counts.messages_refused.add(1);
+            return self.unkeep_will(link);
+        };
         let (topic, payload) = (message.topic, message.payload);
         let needs_ack = message.qos != QoS::AtMostOnce;
         let asked = Message { topic, payload, needs_ack, retain: message.retain };
@@ -381,8 +427,10 @@ impl<G: Gate> Shard<G> {
             self.retain(&message, now);
             let route = self.route(topic, &mut Weak::new());
             self.hand_out(&route, Some(link.id), &message, None, false, now);
-            self.offer_silently();
-            self.post_outgoing();
         }
+        // In one commit with what it leaves in sessions here.
+        self.unkeep_will(link);
+        self.offer_silently();
+        self.post_outgoing();
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Shard<G: Gate> {
     judged_revision: Cell<u64>,
     last_link: Cell<u64>,
     stopping: Cell<bool>,
+    /// What outlived an earlier hub is back, here and in the other shards.
+    pub(crate) is_whole: Cell<bool>,
 }
 
 struct Alarm<G: Gate> {
@@ -140,6 +142,7 @@ impl<G: Gate> Shard<G> {
             judged_revision,
             last_link: Cell::new(0),
             stopping: Cell::new(false),
+            is_whole: Cell::new(false),
         })
     }
 
@@ -188,9 +191,7 @@ impl<G: Gate> Shard<G> {
         match letter {
             Letter::Publish(messages) => self.hand_on(messages),
             Letter::Look => self.look(),
-            Letter::Restore { key, session, until, seconds } => {
-                self.restore(key, session, until, seconds);
-            }
+            Letter::Restore(outlived) => self.restore(*outlived),
             Letter::Run(act) => act(self),
             Letter::Stop => {
                 self.stopping.set(true);
@@ -238,6 +239,10 @@ impl<G: Gate> Shard<G> {
     /// Everything that is not urgent: the clock, deadlines, standings.
     fn tick(self: &Rc<Self>) {
         self.clock.correct();
+        if !self.is_whole.get() {
+            // A will that is due would not find all its subscribers.
+            return;
+        }
         let now = self.clock.even();
         // Taken out first: what rings may arm again, for the next tick.
         let due: Vec<_> = {

@@ -166,6 +166,9 @@ mod tests {
             ("+/monitor/Clients", "$SYS/monitor/Clients"),
             ("a", "b"),
             ("a", "A"),
+            ("\u{e9}", "e\u{301}"),
+            ("a/b", "a//b"),
+            ("a", "a/"),
         ] {
             assert!(!matches(filter, name), "{filter} {name}");
         }
@@ -176,7 +179,7 @@ mod tests {
         for bad in
             ["", "sport+", "sport/tennis#", "sport/tennis/#/ranking", "$share/", "$share/g", "a\0b"]
                 .into_iter()
-                .chain(["$share//a", "$share/+/a", "$share/g/"])
+                .chain(["$share//a", "$share/+/a", "$share/g#/a", "$share/g/", "$share/g/a#"])
         {
             assert!(check_filter(bad).is_err(), "{bad}");
         }

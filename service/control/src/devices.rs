@@ -17,7 +17,7 @@ use crate::{
     enrol::tell,
     gate::{Effects, action},
     limits::{PAGE_MAX, TELL_MAX},
-    ports::Counts,
+    ports::{Counts, Keys},
 };
 
 action!(
@@ -103,6 +103,15 @@ impl Control {
     pub async fn counts(&self, ctx: &Ctx) -> Result<Counts, Failure> {
         let permit = self.permit::<ReadDevices>(ctx).await?;
         self.store.counts(permit.tenant(), ctx.now).await
+    }
+
+    /// How the keys and certificates of all devices are.
+    ///
+    /// # Errors
+    /// Not allowed.
+    pub async fn keys(&self, ctx: &Ctx) -> Result<Keys, Failure> {
+        let permit = self.permit::<ReadDevices>(ctx).await?;
+        self.store.keys(permit.tenant(), ctx.now).await
     }
 
     /// What happened to a device, newest first, with the number from which the next page goes on.

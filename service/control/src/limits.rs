@@ -49,3 +49,5 @@ pub const PROFILES_MAX: usize = 100;
 pub const PROFILE_NAME_BYTES_MAX: usize = 64;
 /// Errors of a profile that a refusal spells out; of more it says how many.
 pub const PROFILE_ERRORS_TOLD_MAX: usize = 20;
+/// Days left below which a certificate should have been renewed: that happens at two thirds of thirty.
+pub const LATE_DAYS: i64 = 7;

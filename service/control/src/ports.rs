@@ -1,6 +1,6 @@
 //! What the control plane needs of the outside. Each is implemented in `io`, and by a fake in tests.
 
-use std::{future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_identity::{
@@ -33,6 +33,25 @@ pub struct Counts {
     pub below_full: u64,
     /// Claim codes that wait.
     pub claims_open: u64,
+}
+
+/// How the keys and certificates of a fleet are: of devices that are not retired, erased or cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Without a certificate: they sign in with a password, or another device carries them.
+    pub without: u64,
+    /// Whose certificate has ended.
+    pub ended: u64,
+    /// Whose certificate ends within [`LATE_DAYS`](crate::limits::LATE_DAYS).
+    pub late: u64,
+    /// Within twice as many.
+    pub soon: u64,
+    /// Later.
+    pub later: u64,
+    /// By where their keys are kept.
+    pub storage: BTreeMap<&'static str, u64>,
+    /// By the issuing CA of their certificates, newest first.
+    pub issuers: Vec<(AuthorityId, u64)>,
 }
 
 /// One line of the audit log as stored.
@@ -78,6 +97,8 @@ pub trait Store: Send + Sync {
     fn all_devices(&self) -> Pending<'_, Vec<Device>>;
     /// How many devices are where.
     fn counts(&self, tenant: TenantId, now: Timestamp) -> Pending<'_, Counts>;
+    /// How keys and certificates are.
+    fn keys(&self, tenant: TenantId, now: Timestamp) -> Pending<'_, Keys>;
     /// How many devices sign in with a password, the retired left out.
     fn weak_devices(&self, tenant: TenantId) -> Pending<'_, u64>;
     /// Facts that hold now.

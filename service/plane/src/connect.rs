@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use hedgerow_base::{DeviceId, Fault, TenantId, Timestamp};
+use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_policy::{
     CertificateId, DirectDevice, PasswordId, Peer, PersonId, Standing, WeakDevice,
 };
@@ -178,6 +178,58 @@ impl Plane {
         let expires = entry.certificate_expires(certificate, now).ok_or(NOT_VALID)?;
         entry.compiled(self.readings());
         Ok(Admitted(Who::Device { entry, proof: Proof::Certificate(certificate, expires) }))
+    }
+
+    /// What [`Plane::admit_again`] needs, in bytes: a kind, the tenant, who it is, by which proof. None of a
+    /// person who looks on or a tester: whoever let them in is not asked again.
+    #[must_use]
+    pub fn proof_of(&self, session: &Admitted) -> Option<Box<[u8]>> {
+        let (kind, tenant, name, shown): (u8, TenantId, Vec<u8>, &[u8; 32]) = match &session.0 {
+            Who::Device { entry, proof } => {
+                let DeviceKey { tenant, id, incarnation } = entry.admission.key();
+                let name = [id.as_bytes().as_slice(), &incarnation.0.to_be_bytes()].concat();
+                match proof {
+                    Proof::Certificate(certificate, _) => (1, tenant, name, &certificate.0),
+                    Proof::Password(password) => (2, tenant, name, &password.0),
+                }
+            }
+            Who::Application(program) => {
+                let token = &program.token;
+                (3, token.tenant, token.token.to_be_bytes().into(), &token.hash)
+            }
+            Who::Onlooker(_) | Who::LoopbackTester => return None,
+        };
+        Some([&[kind], tenant.0.to_be_bytes().as_slice(), &name, shown].concat().into())
+    }
+
+    /// Judges who was admitted by an earlier hub, for what is left of the session: the proof must hold now.
+    /// `None` when it does not, or is damaged.
+    #[must_use]
+    pub fn admit_again(&self, proof: &[u8], now: Timestamp) -> Option<Admitted> {
+        let (kind, rest) = proof.split_first()?;
+        let (tenant, rest) = rest.split_first_chunk::<4>()?;
+        let (name, shown) = rest.split_last_chunk::<32>()?;
+        let (tenant, shown) = (TenantId(u32::from_be_bytes(*tenant)), *shown);
+        if *kind == 3 {
+            let known =
+                self.directory().tokens.find(tenant, i64::from_be_bytes(name.try_into().ok()?))?;
+            let holds = known.token.hash == shown && !known.token.is_expired(now);
+            return holds.then_some(Admitted(Who::Application(known)));
+        }
+        let (device, life) = name.split_first_chunk::<16>()?;
+        let device = DeviceId::from_bytes(*device);
+        let life = Incarnation(u32::from_be_bytes(life.try_into().ok()?));
+        let admitted = match kind {
+            1 => {
+                let certificate = CertificateId(shown);
+                self.admit_device(&DirectDevice { tenant, device, certificate }, now).ok()?
+            }
+            2 => {
+                self.admit_weak(&WeakDevice { tenant, device, password: PasswordId(shown) }).ok()?
+            }
+            _ => return None,
+        };
+        admitted.device().is_some_and(|key| key.incarnation == life).then_some(admitted)
     }
 
     /// Grows with every committed change that can alter a standing or a grant. A shard compares it once

@@ -33,6 +33,13 @@ pub enum SessionChange {
         /// When it ends, unless its client comes back.
         until: Timestamp,
     },
+    /// What is to be said for its client when that vanishes, in place of the one before; or nothing.
+    Will {
+        /// Which.
+        session: SessionNumber,
+        /// What, and what the gate needs to judge it.
+        will: Option<Arc<[u8]>>,
+    },
     /// It is over, with everything that it had.
     End {
         /// Which.
@@ -132,6 +139,8 @@ pub struct StoredSession {
     pub expiry_s: u32,
     /// When it ends; none when its client was connected.
     pub until: Option<Timestamp>,
+    /// As [`SessionChange::Will`] said.
+    pub will: Option<Box<[u8]>>,
     /// Filters with their options.
     pub subscriptions: Vec<(Box<str>, Box<[u8]>)>,
     /// What waits for its client, in order.
@@ -178,6 +187,7 @@ impl StoredSessions {
                             client_id,
                             expiry_s,
                             until: None,
+                            will: None,
                             subscriptions: Vec::new(),
                             queue: Vec::new(),
                             taken: Vec::new(),
@@ -189,6 +199,9 @@ impl StoredSessions {
             SessionChange::Away { session, until } => {
                 self.change(*session, |known| known.until = Some(*until));
             }
+            SessionChange::Will { session, will } => self.change(*session, |known| {
+                known.will = will.as_ref().map(|will| will.to_vec().into());
+            }),
             SessionChange::End { session } => self.sessions.retain(|one| one.session != *session),
             SessionChange::Subscribe { session, filter, options } => {
                 self.change(*session, |known| known.subscribe(filter, options));

@@ -13,13 +13,14 @@ const OPEN: [(&str, &str, &str); 3] = [
 ];
 
 /// Every operation, with what a token that may only read gets: 2xx or 404 for reading, 403 for the rest.
-const OPERATIONS: [(&str, &str, bool); 59] = [
+const OPERATIONS: [(&str, &str, bool); 60] = [
     ("GET", "/api/v1/status", true),
     ("GET", "/api/v1/limits", true),
     ("GET", "/metrics", true),
     ("GET", "/things", true),
     ("GET", "/things/{id}", true),
     ("GET", "/things/{id}/properties/{name}", true),
+    ("GET", "/api/v1/fleet/keys", true),
     ("GET", "/api/v1/devices", true),
     ("POST", "/api/v1/devices", false),
     ("GET", "/api/v1/devices/{id}", true),

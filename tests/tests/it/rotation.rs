@@ -101,6 +101,23 @@ fn devices_of_the_old_and_the_new_ca_work_side_by_side() {
     assert_eq!(new.connect("c", true).unwrap().0, 0);
     assert_eq!((publish(&mut new), publish(&mut again)), (0, 0));
 
+    let keys = hub.get("/api/v1/fleet/keys");
+    let left = json!({"ended": 0, "under_7": 0, "under_14": 0, "more": 2, "none": 0});
+    assert_eq!(keys["days_left"], left);
+    let numbers: Vec<_> = own(&hub, "issuing")
+        .iter()
+        .map(|one| json!({"number": one["number"], "devices": 1}))
+        .collect();
+    assert_eq!(keys["issuing"], json!(numbers), "one of each CA, the newest first");
+    let (code, said) = hub.command(&["device", "keys"]);
+    assert!(code == 0 && said.contains("14 days and more            2"), "{said}");
+    let (code, said) =
+        hub.command(&["device", "list", "--days-left", "31", "--key-storage", "unknown"]);
+    assert!(code == 0 && said.contains("old") && said.contains("new"), "{said}");
+    let (_, said) = hub.command(&["device", "list", "--days-left", "29"]);
+    assert!(said.contains("no device fits"), "{said}");
+    assert_ne!(hub.command(&["device", "list", "--key-storage", "safe"]).0, 0, "no such place");
+
     for port in ["DEVICES", "MQTTS"] {
         let show =
             format!("openssl s_client -connect ${port} -CAfile root.pem -verify_return_error");

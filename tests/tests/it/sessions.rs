@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hedgerow_mqtt::QoS;
+use hedgerow_mqtt::{
+    Connect, PacketKind, Place, PropertyId, PropertyWriter, QoS, Value, Version, Will,
+};
 use hedgerow_scenarios::{Answer, Courier, RunningHub, TestDevice};
 
 const ROUNDS: u64 = 40;
@@ -110,4 +112,63 @@ fn a_device_that_comes_back_at_any_shard_goes_on_over_the_same_tls() {
         assert!(matches!(answer, Answer::Acknowledged(_, 0)), "round {round}: {answer:?}");
         device = next;
     }
+}
+
+/// A device that stays connected and leaves a will: that its load was 7.
+fn mortal(hub: &RunningHub, name: &str, delay_s: u32) -> TestDevice {
+    let mut device = TestDevice::enrolled(hub, name);
+    let (mut buffers, topic) = (([0; 8], [0; 8]), device.topic("properties/load1"));
+    let mut delay = PropertyWriter::new(&mut buffers.0, Place::Will);
+    delay.push(PropertyId::WILL_DELAY_INTERVAL, Value::Word(delay_s)).unwrap();
+    let mut expiry = PropertyWriter::new(&mut buffers.1, Place::Packet(PacketKind::Connect));
+    expiry.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(600)).unwrap();
+    let will = Will {
+        topic: &topic,
+        payload: b"7",
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        properties: delay.finish().unwrap(),
+    };
+    let connect = Connect {
+        version: Version::V5,
+        clean_start: false,
+        keep_alive_s: 60,
+        client_id: "c",
+        will: Some(will),
+        username: None,
+        password: None,
+        properties: expiry.finish().unwrap(),
+    };
+    assert_eq!(device.connect_as(&connect).unwrap().0, 0);
+    // The answer to a subscription waits for the disk, and so for the will before it.
+    device.subscribe(&device.topic("actions/identify"));
+    assert!(matches!(device.hear(Duration::from_secs(5)), Answer::Subscribed(_)));
+    device
+}
+
+#[test]
+fn a_hub_that_was_killed_says_the_wills_of_those_who_stay_away() {
+    let mut hub = RunningHub::start(&[]);
+    let load = |hub: &RunningHub, device: &TestDevice| {
+        let thing = hub.get(&format!("/things/urn:hedgerow:device:{}", device.id()));
+        let place = thing["properties"]["load1"]["forms"][0]["href"].as_str().unwrap().to_owned();
+        hub.ask("GET", &format!("/{place}"), &serde_json::Value::Null).0
+    };
+    let gone = mortal(&hub, "gone", 0);
+    let held = mortal(&hub, "in quarantine", 5);
+    let mut back = mortal(&hub, "back", 5);
+    let waits = mortal(&hub, "waits", 5);
+    hub.kill();
+    hub.restart();
+    assert_eq!(back.connect("c", false).unwrap().0, 0, "in time");
+    let path = format!("/api/v1/devices/{}/quarantine", held.id());
+    let (status, told) = hub.ask("POST", &path, &serde_json::json!({}));
+    assert!((200..300).contains(&status), "{status} {told}");
+    let begun = Instant::now();
+    while [&gone, &waits].iter().any(|device| load(&hub, device) != 200) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "their wills stay unsaid");
+        std::thread::yield_now();
+    }
+    assert_eq!(load(&hub, &back), 404, "it came back");
+    assert_eq!(load(&hub, &held), 404, "it may say nothing now");
 }

@@ -16,29 +16,11 @@ pub(crate) enum Device {
     /// Find devices
     ///
     /// Example: hedgerow device list --q lamp --state active --json
-    List {
-        /// In the name, at the beginning of the id, or in a label
-        #[arg(long)]
-        q: Option<String>,
-        /// enrolled, active, quarantined, retired
-        #[arg(long)]
-        state: Option<String>,
-        /// full, restricted, remediate, cut
-        #[arg(long)]
-        standing: Option<String>,
-        /// Only those with an open session
-        #[arg(long)]
-        connected: bool,
-        /// A label as key=value
-        #[arg(long)]
-        label: Option<String>,
-        /// `next` of the page before
-        #[arg(long)]
-        after: Option<String>,
-        /// Devices in the page
-        #[arg(long)]
-        limit: Option<u32>,
-    },
+    List(Find),
+    /// How the keys and certificates of all devices are
+    ///
+    /// Example: hedgerow device keys
+    Keys,
     /// Everything about one device
     ///
     /// Example: hedgerow device show ID
@@ -146,6 +128,55 @@ pub(crate) enum Device {
     Revoke(Word),
 }
 
+/// Which devices.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Find {
+    /// In the name, at the beginning of the id, or in a label
+    #[arg(long)]
+    q: Option<String>,
+    /// enrolled, active, quarantined, retired
+    #[arg(long)]
+    state: Option<String>,
+    /// full, restricted, remediate, cut
+    #[arg(long)]
+    standing: Option<String>,
+    /// Only those with an open session
+    #[arg(long)]
+    connected: bool,
+    /// A label as key=value
+    #[arg(long)]
+    label: Option<String>,
+    /// Only those whose certificate has fewer days left; 0 for those whose certificate has ended
+    #[arg(long)]
+    days_left: Option<u32>,
+    /// unknown, sealed-file, tpm, token
+    #[arg(long)]
+    key_storage: Option<String>,
+    /// `next` of the page before
+    #[arg(long)]
+    after: Option<String>,
+    /// Devices in the page
+    #[arg(long)]
+    limit: Option<u32>,
+}
+
+impl Find {
+    fn query(self) -> Vec<(&'static str, String)> {
+        let named = [
+            ("q", self.q),
+            ("state", self.state),
+            ("standing", self.standing),
+            ("label", self.label),
+            ("days_left", self.days_left.map(|days| days.to_string())),
+            ("key_storage", self.key_storage),
+            ("after", self.after),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+            ("connected", self.connected.then(|| "true".into())),
+        ];
+        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
 /// A person's word about a device.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Word {
@@ -158,20 +189,8 @@ pub(crate) struct Word {
 
 pub(crate) fn run(hub: &Hub, json: bool, device: Device) -> Done {
     match device {
-        Device::List { q, state, standing, connected, label, after, limit } => {
-            let mut query: Vec<(&str, String)> = Vec::new();
-            let named = [
-                ("q", q),
-                ("state", state),
-                ("standing", standing),
-                ("label", label),
-                ("after", after),
-                ("limit", limit.map(|limit| limit.to_string())),
-                ("connected", connected.then(|| "true".into())),
-            ];
-            query.extend(named.into_iter().filter_map(|(name, value)| Some((name, value?))));
-            list(&hub.get("/devices", &query)?, json);
-        }
+        Device::List(find) => list(&hub.get("/devices", &find.query())?, json),
+        Device::Keys => keys(&hub.get("/fleet/keys", &[])?, json),
         Device::Show { id } => show_one(hub, &id, json)?,
         Device::Claim { name, profile, names, expires_in } => {
             let names: BTreeMap<_, _> = names.into_iter().collect();
@@ -260,6 +279,37 @@ fn list(found: &Value, json: bool) {
                 ("LAST SEEN", "last_seen"),
             ],
         );
+    }
+}
+
+fn keys(found: &Value, json: bool) {
+    if json {
+        return show::json(found);
+    }
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let left = &found["days_left"];
+    out!("certificates");
+    for (words, name) in [
+        ("ended", "ended"),
+        ("under 7 days left", "under_7"),
+        ("7 to 13 days left", "under_14"),
+        ("14 days and more", "more"),
+        ("none", "none"),
+    ] {
+        out!("  {words:<20} {:>8}", number(&left[name]));
+    }
+    out!("private keys");
+    for (word, count) in found["key_storage"].as_object().into_iter().flatten() {
+        out!("  {word:<20} {:>8}", number(count));
+    }
+    out!("issuing CAs");
+    for one in found["issuing"].as_array().into_iter().flatten() {
+        let name = format!("number {}", number(&one["number"]));
+        out!("  {name:<20} {:>8}", number(&one["devices"]));
+    }
+    let late = number(&left["ended"]) + number(&left["under_7"]);
+    if late > 0 {
+        out!("which ones: hedgerow device list --days-left 7");
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct TableQuery {
     connected: Option<bool>,
     group: Option<String>,
     label: Option<String>,
+    days_left: Option<u32>,
+    key_storage: Option<String>,
     after: Option<String>,
     columns: Option<String>,
     done: Option<String>,
@@ -57,8 +59,20 @@ pub(crate) struct TableQuery {
 impl TableQuery {
     fn devices(&self) -> DeviceQuery {
         let Self { q, state, standing, connected, group, label, after, .. } = self.clone();
+        let (days_left, key_storage) = (self.days_left, self.key_storage.clone());
         let limit = Some(TABLE_ROWS);
-        DeviceQuery { q, state, standing, connected, group, label, after, limit }
+        DeviceQuery {
+            q,
+            state,
+            standing,
+            connected,
+            group,
+            label,
+            days_left,
+            key_storage,
+            after,
+            limit,
+        }
     }
 }
 
@@ -70,7 +84,7 @@ pub(crate) async fn page(
 ) -> Result<Response, Trouble> {
     let columns = Columns::of(asked.columns.as_deref(), &headers);
     let query = asked.devices();
-    let filter = query.filter()?;
+    let filter = query.filter(visitor.now())?;
     let found = people.control.devices(&visitor.ctx, &filter, query.page()?).await?;
     let is_all = filter == Filter::default();
     let counts = people.control.counts(&visitor.ctx).await?;
@@ -123,6 +137,8 @@ fn kept(query: &TableQuery, without: &[&str]) -> Vec<(&'static str, String)> {
         ("state", query.state.clone()),
         ("group", query.group.clone()),
         ("label", query.label.clone()),
+        ("days_left", query.days_left.map(|days| days.to_string())),
+        ("key_storage", query.key_storage.clone()),
         ("after", query.after.clone()),
         ("columns", query.columns.clone()),
     ];
@@ -155,15 +171,24 @@ fn chips(query: &TableQuery) -> Markup {
         }
         url(&pairs)
     };
-    let more = standing.iter().filter(|(key, _)| matches!(*key, "group" | "label"));
+    let more = standing.iter().filter_map(|(key, value)| {
+        let word = match *key {
+            "group" | "label" => format!("{key} {value}"),
+            "days_left" if value == "0" => "certificate ended".into(),
+            "days_left" => format!("under {value} days left"),
+            "key_storage" => format!("key {value}"),
+            _ => return None,
+        };
+        Some((*key, word))
+    });
     html! {
         ul.chips aria-label="Filters" {
-            li { a href=(url(&kept(query, &["after", "connected", "standing", "state", "group", "label"]))) aria-current=[standing.iter().all(|(key, _)| matches!(*key, "q" | "columns")).then_some("true")] { "All" } }
+            li { a href=(url(&kept(query, &["after", "connected", "standing", "state", "group", "label", "days_left", "key_storage"]))) aria-current=[standing.iter().all(|(key, _)| matches!(*key, "q" | "columns")).then_some("true")] { "All" } }
             @for chip in &CHIPS {
                 li { a href=(target(chip)) aria-current=[is_on(chip).then_some("true")] { (chip.word) } }
             }
-            @for (key, value) in more {
-                li { a href=(url(&kept(query, &["after", key]))) aria-current="true" { (key) " " (value) } }
+            @for (key, word) in more {
+                li { a href=(url(&kept(query, &["after", key]))) aria-current="true" { (word) } }
             }
         }
     }

@@ -6,7 +6,6 @@ use axum::{extract::State, response::Response};
 use hedgerow_control::CertificateRecord;
 use hedgerow_model::{Kind, Property, unit};
 use hedgerow_policy::Standing;
-use hedgerow_registry::KeyStorage;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -28,15 +27,6 @@ use crate::{
 /// Entries of a timeline in one page.
 const ENTRIES: u32 = 100;
 
-const fn storage(storage: KeyStorage) -> &'static str {
-    match storage {
-        KeyStorage::Unknown => "The device did not say",
-        KeyStorage::SealedFile => "A file, sealed with a key from outside it",
-        KeyStorage::Tpm => "TPM 2.0",
-        KeyStorage::Token => "A PKCS#11 token",
-    }
-}
-
 pub(crate) async fn page(
     State(people): State<Arc<People>>,
     visitor: Visitor,
@@ -57,7 +47,7 @@ pub(crate) async fn page(
             @if device.password.is_some() {
                 dt { "Sign-in" } dd { "A password over TLS 1.2 or 1.3: " (words::weak()) }
             } @else {
-                dt { "Private key" } dd { (storage(device.key_storage)) ". It never leaves the device." }
+                dt { "Private key" } dd { (words::key_storage(device.key_storage)) ". It never leaves the device." }
             }
             dt { "Enrolled" } dd { (words::moment(device.created, now)) }
         }

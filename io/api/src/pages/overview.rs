@@ -6,10 +6,12 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
-use hedgerow_base::Timestamp;
-use hedgerow_control::ports::Counts;
+use hedgerow_control::{
+    limits::LATE_DAYS,
+    ports::{Counts, Keys},
+};
 use hedgerow_policy::Standing;
-use hedgerow_registry::{Device, Filter, Page, State as Life, limits::PAGE_MAX};
+use hedgerow_registry::{Device, Filter, KeyStorage, Page, State as Life};
 use maud::{Markup, html};
 
 use super::{
@@ -19,41 +21,7 @@ use super::{
     visitor::{Trouble, Visitor},
     words::{self, many},
 };
-use crate::{
-    People,
-    limits::{OVERVIEW_DEVICES_MAX, OVERVIEW_NAMED_MAX},
-};
-
-const DAY_MS: i64 = 86_400_000;
-/// Certificates with fewer days left should have been renewed: that happens at two thirds of 30 days.
-const LATE_DAYS: i64 = 7;
-
-/// Certificates by the days that they have left.
-#[derive(Default)]
-struct Ends {
-    over: u64,
-    late: u64,
-    soon: u64,
-    fine: u64,
-    is_cut: bool,
-}
-
-impl Ends {
-    fn add(&mut self, device: &Device, now: Timestamp) {
-        if matches!(device.state, Life::Retired | Life::Erased) || device.standing == Standing::Cut
-        {
-            return;
-        }
-        let Some(held) = device.certificate else { return };
-        let left = held.not_after.since_ms(now);
-        match left {
-            left if left <= 0 => self.over += 1,
-            left if left < LATE_DAYS * DAY_MS => self.late += 1,
-            left if left < 2 * LATE_DAYS * DAY_MS => self.soon += 1,
-            _ => self.fine += 1,
-        }
-    }
-}
+use crate::{People, limits::OVERVIEW_NAMED_MAX};
 
 /// A device that wants a person, and why.
 struct Wanting {
@@ -67,7 +35,7 @@ pub(crate) async fn page(
     Query(query): Query<Done>,
 ) -> Result<Response, Trouble> {
     let counts = people.control.counts(&visitor.ctx).await?;
-    let ends = ends(&people, &visitor).await?;
+    let keys = people.control.keys(&visitor.ctx).await?;
     let wanting = wanting(&people, &visitor).await?;
     let has_key = visitor.person.password.is_some()
         || !people.control.passkeys(visitor.person.id).await?.is_empty();
@@ -78,12 +46,12 @@ pub(crate) async fn page(
     };
     let main = html! {
         (notice(said))
-        h1.state { (sentence(counts, &ends)) }
+        h1.state { (sentence(counts, keys.ended)) }
         @if counts.devices <= 1 && visitor.operates() { (first_steps(&people, counts, has_key)) }
-        (wants(&wanting, &ends, counts, has_key))
+        (wants(&wanting, &keys, counts, has_key))
         div.cards {
             (numbers(&people, &visitor, counts))
-            (certificates(&ends))
+            (certificates(&keys))
         }
     };
     let frame = Frame {
@@ -97,13 +65,13 @@ pub(crate) async fn page(
 }
 
 /// One sentence of state.
-fn sentence(counts: Counts, ends: &Ends) -> String {
+fn sentence(counts: Counts, ended: u64) -> String {
     let Counts { devices, connected, below_full, .. } = counts;
     if devices == 0 {
         return "No device yet.".into();
     }
     let (away, whole) = (devices.saturating_sub(connected), many(devices, "device"));
-    let troubled = below_full + ends.over;
+    let troubled = below_full + ended;
     match (troubled, away) {
         (0, 0) if devices == 1 => "Your device is connected and trusted.".into(),
         (0, 0) => format!("All {whole} are connected and trusted."),
@@ -128,24 +96,6 @@ fn have(number: u64) -> String {
     format!("{} {}", words::grouped(number), if number == 1 { "has" } else { "have" })
 }
 
-async fn ends(people: &People, visitor: &Visitor) -> Result<Ends, Trouble> {
-    let (mut ends, mut seen, mut after) = (Ends::default(), 0, None);
-    loop {
-        let page = Page { after, size: PAGE_MAX };
-        let found = people.control.devices(&visitor.ctx, &Filter::default(), page).await?;
-        seen += found.items.len();
-        found.items.iter().for_each(|device| ends.add(device, visitor.now()));
-        after = found.next;
-        if after.is_none() {
-            return Ok(ends);
-        }
-        if seen >= OVERVIEW_DEVICES_MAX {
-            ends.is_cut = true;
-            return Ok(ends);
-        }
-    }
-}
-
 async fn wanting(people: &People, visitor: &Visitor) -> Result<Vec<Wanting>, Trouble> {
     let mut wanting = Vec::new();
     for standing in [Standing::Cut, Standing::Remediate, Standing::Restricted] {
@@ -163,9 +113,9 @@ async fn wanting(people: &People, visitor: &Visitor) -> Result<Vec<Wanting>, Tro
     Ok(wanting)
 }
 
-fn wants(wanting: &[Wanting], ends: &Ends, counts: Counts, has_key: bool) -> Markup {
+fn wants(wanting: &[Wanting], keys: &Keys, counts: Counts, has_key: bool) -> Markup {
     let is_calm =
-        wanting.is_empty() && ends.over + ends.late == 0 && has_key && counts.claims_open == 0;
+        wanting.is_empty() && keys.ended + keys.late == 0 && has_key && counts.claims_open == 0;
     html! {
         section {
             h2 { "What wants a person" }
@@ -185,8 +135,8 @@ fn wants(wanting: &[Wanting], ends: &Ends, counts: Counts, has_key: bool) -> Mar
                             span.acts { @for word in ["cut", "remediate", "restricted"] { a href={ "/devices?standing=" (word) } { (word) } } }
                         }
                     }
-                    @if ends.over > 0 { li { span { strong { (many(ends.over, "certificate")) } " ended before it was renewed; such a device has to be claimed anew." } } }
-                    @if ends.late > 0 { li { span { strong { (many(ends.late, "certificate")) } " should have been renewed by now and ends within 7 days." } } }
+                    @if keys.ended > 0 { li { span { strong { (many(keys.ended, "certificate")) } " ended before it was renewed; such a device has to be claimed anew." } a.button href="/devices?days_left=0" { "Show" } } }
+                    @if keys.late > 0 { li { span { strong { (many(keys.late, "certificate")) } " should have been renewed by now and ends within " (LATE_DAYS) " days." } a.button href={ "/devices?days_left=" (LATE_DAYS) } { "Show" } } }
                     @if counts.claims_open > 0 { li { span { strong { (many(counts.claims_open, "claim code")) } " still open: no device has used it yet." } a.button href="/claim" { "Show" } } }
                 }
             }
@@ -262,15 +212,27 @@ fn numbers(people: &People, visitor: &Visitor, counts: Counts) -> Markup {
     }
 }
 
-fn certificates(ends: &Ends) -> Markup {
-    let bars = [("ended", ends.over), ("< 7", ends.late), ("7–13", ends.soon), ("14+", ends.fine)];
+fn certificates(keys: &Keys) -> Markup {
+    let bars =
+        [("ended", keys.ended), ("< 7", keys.late), ("7–13", keys.soon), ("14+", keys.later)];
     let bars = bars.map(|(word, number)| (word.to_owned(), number));
     html! {
         section.card {
             h2 { "Certificates by days left" }
             (chart::bars("Certificates by days left", &bars))
-            @if ends.is_cut { p.hint { "Of the first " (words::grouped(OVERVIEW_DEVICES_MAX as u64)) " devices." } }
+            ul.plain { @for (word, count) in &keys.storage {
+                li { a href={ "/devices?key_storage=" (word) } { (kept_in(KeyStorage::parse(word))) } " " span.num { (words::grouped(*count)) } }
+            } }
         }
+    }
+}
+
+const fn kept_in(storage: KeyStorage) -> &'static str {
+    match storage {
+        KeyStorage::Unknown => "Key, nobody said where",
+        KeyStorage::SealedFile => "Key in a sealed file",
+        KeyStorage::Tpm => "Key in a TPM",
+        KeyStorage::Token => "Key in a token",
     }
 }
 
@@ -284,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_state_is_said_in_one_sentence() {
-        let say = |counts| sentence(counts, &Ends::default());
+        let say = |counts| sentence(counts, 0);
         assert_eq!(say(counts(0, 0, 0)), "No device yet.");
         assert_eq!(say(counts(1, 1, 0)), "Your device is connected and trusted.");
         assert_eq!(say(counts(214, 214, 0)), "All 214 devices are connected and trusted.");

@@ -13,8 +13,8 @@ use hedgerow_control::{
     AuthorityId, AuthorityRecord, CertificateRecord, Commit, Control, Event, Failure, Named,
     Person, ProfileRecord, TimelineEntry, Token,
     ports::{
-        AuditFilter, AuditRecord, Counts, Herald, History, LastValue, Passwords, Pending, Random,
-        Signer, Store,
+        AuditFilter, AuditRecord, Counts, Herald, History, Keys, LastValue, Passwords, Pending,
+        Random, Signer, Store,
     },
 };
 use hedgerow_identity::{
@@ -61,6 +61,9 @@ impl Store for Nothing {
         none()
     }
     fn counts(&self, _: TenantId, _: Timestamp) -> Pending<'_, Counts> {
+        none()
+    }
+    fn keys(&self, _: TenantId, _: Timestamp) -> Pending<'_, Keys> {
         none()
     }
     fn weak_devices(&self, _: TenantId) -> Pending<'_, u64> {

@@ -3,6 +3,7 @@
 use hedgerow_base::Timestamp;
 use hedgerow_model::{Value, unit};
 use hedgerow_policy::{Fact, Standing};
+use hedgerow_registry::KeyStorage;
 use hedgerow_registry::State;
 use maud::{Markup, html};
 
@@ -115,6 +116,16 @@ pub(crate) const fn because(standing: Standing, fact: Option<Fact>) -> &'static 
         (Standing::Restricted, _) => "It may publish only what is essential.",
         (Standing::Remediate, _) => "It may only do what it needs to heal.",
         (Standing::Cut, _) => "Nothing proves who it is. It can't connect.",
+    }
+}
+
+/// Where a device's private key is kept.
+pub(crate) const fn key_storage(storage: KeyStorage) -> &'static str {
+    match storage {
+        KeyStorage::Unknown => "The device did not say",
+        KeyStorage::SealedFile => "A file, sealed with a key from outside it",
+        KeyStorage::Tpm => "TPM 2.0",
+        KeyStorage::Token => "A PKCS#11 token",
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct AuthorityView {
     trust: Trust,
     /// Since when it is distrusted.
     distrusted: Option<String>,
+    /// Its number among the hub's own; `/api/v1/fleet/keys` counts devices by it.
+    number: i64,
     /// Its serial number, in hex.
     serial: Option<String>,
     /// SHA-256 over its DER, in hex.
@@ -146,6 +148,7 @@ fn view(kind: &'static str, record: &AuthorityRecord, is_newest: bool) -> Author
     let key = certificate_key(der).ok().map(ClaimCode::hub_fingerprint);
     AuthorityView {
         kind,
+        number: record.id.0,
         trust: match record.distrusted {
             Some(_) => Trust::Distrusted,
             None if is_newest => Trust::Current,

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hedgerow_base::DeviceId;
+use hedgerow_base::{DeviceId, Timestamp};
 use hedgerow_control::{Edit, Failure, NewCarried};
 use hedgerow_model::mapping::Names;
 use hedgerow_policy::Fact;
@@ -136,6 +136,13 @@ pub(crate) struct DeviceQuery {
     /// A label as key=value.
     #[param(pattern = r"^[a-z0-9._-]{1,63}=[A-Za-z0-9._-]{1,63}$")]
     pub(crate) label: Option<String>,
+    /// Only those whose certificate has fewer days left: 0 is those whose certificate has ended. Devices that are
+    /// retired, erased or cut need none.
+    #[param(minimum = 0, maximum = 3650)]
+    pub(crate) days_left: Option<u32>,
+    /// Where the key is kept: unknown, sealed-file, tpm, token.
+    #[param(pattern = r"^(unknown|sealed-file|tpm|token)$")]
+    pub(crate) key_storage: Option<String>,
     /// `next` of the page before.
     #[param(pattern = r"^[0-7][0-9a-hjkmnp-tv-z]{24}[048cgmrw]$")]
     pub(crate) after: Option<String>,
@@ -145,7 +152,7 @@ pub(crate) struct DeviceQuery {
 }
 
 impl DeviceQuery {
-    pub(crate) fn filter(&self) -> Result<Filter, Refused> {
+    pub(crate) fn filter(&self, now: Timestamp) -> Result<Filter, Refused> {
         let fail = |problem: hedgerow_registry::FilterProblem| {
             Refused::from(hedgerow_control::Failure::from(problem))
         };
@@ -157,6 +164,12 @@ impl DeviceQuery {
         }
         if let Some(word) = &self.standing {
             filter = filter.standing(word).map_err(fail)?;
+        }
+        if let Some(days) = self.days_left {
+            filter = filter.days_left(days, now).map_err(fail)?;
+        }
+        if let Some(word) = &self.key_storage {
+            filter = filter.key_storage(word).map_err(fail)?;
         }
         if let Some(text) = &self.label {
             filter = filter.label(text).map_err(fail)?;
@@ -231,7 +244,8 @@ pub(crate) async fn list(
     who: SignedIn,
     Ask(query): Ask<DeviceQuery>,
 ) -> Result<Json<DeviceList>, Refused> {
-    let found = people.control.devices(&who.ctx, &query.filter()?, query.page()?).await?;
+    let found =
+        people.control.devices(&who.ctx, &query.filter(who.ctx.now)?, query.page()?).await?;
     let items = found.items.into_iter().map(|device| view(&people, device)).collect();
     Ok(Json(DeviceList { items, next: found.next.map(|id| id.to_string()) }))
 }

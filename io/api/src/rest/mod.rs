@@ -7,6 +7,7 @@ pub(crate) mod authority;
 pub(crate) mod broker;
 pub(crate) mod claims;
 pub(crate) mod devices;
+pub(crate) mod fleet;
 pub(crate) mod forms;
 pub(crate) mod health;
 pub(crate) mod live;
@@ -74,6 +75,7 @@ pub(crate) fn router() -> Router<Arc<People>> {
         .route("/audit", get(audit::list))
         .route("/audit/verify", post(audit::verify))
         .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/fleet/keys", get(fleet::keys))
         .route("/authority", get(authority::list))
         .route("/authority/revoked", get(authority::revoked))
         .route("/authority/rotate", post(authority::rotate))

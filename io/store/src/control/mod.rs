@@ -21,7 +21,7 @@ use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_control::{
     AuthorityId, AuthorityRecord, CertificateRecord, Commit, Failure, Named, Person, ProfileRecord,
     TimelineEntry, Token,
-    ports::{AuditFilter, AuditRecord, Counts, Notary, Pending, Store},
+    ports::{AuditFilter, AuditRecord, Counts, Keys, Notary, Pending, Store},
 };
 use hedgerow_identity::{Claim, revocation::Revoked};
 use hedgerow_policy::{CertificateId, Fact, PersonId};
@@ -107,6 +107,10 @@ impl Store for ControlStore {
 
     fn counts(&self, tenant: TenantId, now: Timestamp) -> Pending<'_, Counts> {
         Box::pin(read_devices::counts(&self.readers, tenant, now))
+    }
+
+    fn keys(&self, tenant: TenantId, now: Timestamp) -> Pending<'_, Keys> {
+        Box::pin(read_devices::keys(&self.readers, tenant, now))
     }
 
     fn weak_devices(&self, tenant: TenantId) -> Pending<'_, u64> {

@@ -1,11 +1,19 @@
+use std::collections::BTreeMap;
+
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
-use hedgerow_control::{CertificateRecord, Failure, Named, TimelineEntry, ports::Counts};
+use hedgerow_control::{
+    AuthorityId, CertificateRecord, Failure, Named, TimelineEntry,
+    limits::LATE_DAYS,
+    ports::{Counts, Keys},
+};
 use hedgerow_identity::Claim;
 use hedgerow_policy::{CertificateId, Fact};
-use hedgerow_registry::{Device, DeviceKey, Filter, Page};
+use hedgerow_registry::{Device, DeviceKey, Filter, KeyStorage, Page};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use super::{error::failure, rows};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// A device in its newest life, with its newest certificate and its labels in one row.
 const DEVICE: &str = "
@@ -66,6 +74,13 @@ pub(super) async fn page(
     if let Some(group) = &filter.group {
         query.push(" AND d.grouping = ").push_bind(group.as_str());
     }
+    if let Some(storage) = filter.key_storage {
+        query.push(" AND d.key_storage = ").push_bind(storage.word());
+    }
+    if let Some(before) = filter.ends_before {
+        query.push(" AND d.state NOT IN ('retired', 'erased') AND d.standing <> 'cut'");
+        query.push(" AND c.not_after < ").push_bind(before.as_ms());
+    }
     for label in &filter.labels {
         query.push(
             " AND EXISTS (SELECT 1 FROM labels f WHERE f.tenant = d.tenant AND f.device = d.id
@@ -76,6 +91,51 @@ pub(super) async fn page(
     query.push(" ORDER BY d.id LIMIT ").push_bind(page.size);
     let found = query.build().fetch_all(readers).await.map_err(failure)?;
     found.iter().map(rows::device).collect()
+}
+
+/// How keys and certificates are: the newest certificate of each device counts.
+pub(super) async fn keys(
+    readers: &SqlitePool,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Keys, Failure> {
+    let found: Vec<(String, Option<i64>, i64, i64)> = sqlx::query_as(
+        "SELECT d.key_storage, c.issuer,
+                CASE WHEN c.id IS NULL THEN 0 WHEN c.not_after <= ?2 THEN 1
+                     WHEN c.not_after <= ?3 THEN 2 WHEN c.not_after <= ?4 THEN 3 ELSE 4 END AS left,
+                count(*)
+         FROM devices d
+         LEFT JOIN certificates c ON c.id = (
+             SELECT n.id FROM certificates n
+             WHERE n.tenant = d.tenant AND n.device = d.id AND n.incarnation = d.incarnation
+             ORDER BY n.created DESC, n.not_after DESC LIMIT 1)
+         WHERE d.tenant = ?1 AND d.state NOT IN ('retired', 'erased') AND d.standing <> 'cut'
+         GROUP BY d.key_storage, c.issuer, left",
+    )
+    .bind(tenant.0)
+    .bind(now.as_ms())
+    .bind(now.plus_ms(LATE_DAYS * DAY_MS).as_ms())
+    .bind(now.plus_ms(2 * LATE_DAYS * DAY_MS).as_ms())
+    .fetch_all(readers)
+    .await
+    .map_err(failure)?;
+    let (mut keys, mut issuers) = (Keys::default(), BTreeMap::new());
+    for (storage, issuer, left, count) in found {
+        let count = count.unsigned_abs();
+        *match left {
+            0 => &mut keys.without,
+            1 => &mut keys.ended,
+            2 => &mut keys.late,
+            3 => &mut keys.soon,
+            _ => &mut keys.later,
+        } += count;
+        *keys.storage.entry(KeyStorage::parse(&storage).word()).or_default() += count;
+        if let Some(issuer) = issuer {
+            *issuers.entry(issuer).or_default() += count;
+        }
+    }
+    keys.issuers = issuers.into_iter().rev().map(|(id, count)| (AuthorityId(id), count)).collect();
+    Ok(keys)
 }
 
 pub(super) async fn counts(

@@ -6,7 +6,7 @@ use hedgerow_base::{DeviceId, Fault, Incarnation, TenantId, Timestamp};
 use hedgerow_control::{
     AuthorityId, CertificateRecord, Change, Commit, Event, Failure, NamedAs, ProfileRecord,
     TimelineEntry, Token, TokenCertificate,
-    ports::{AuditFilter, Notary, Store},
+    ports::{AuditFilter, Keys, Notary, Store},
 };
 use hedgerow_identity::{Claim, ClaimState, Serial, revocation::Reason};
 use hedgerow_model::mapping::Names;
@@ -191,6 +191,46 @@ async fn devices_are_found_by_text_state_and_label_page_by_page() {
     assert_eq!(find(Filter::default(), page).await, [3, 4]);
     let odd = Filter::default().search("100%_'").unwrap();
     assert!(find(odd, all).await.is_empty());
+}
+
+#[tokio::test]
+async fn keys_and_certificates_are_counted_by_the_newest_of_each_device() {
+    const DAY_MS: i64 = 86_400_000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let ends = [0, 7 * DAY_MS, 7 * DAY_MS + 1, 14 * DAY_MS, 14 * DAY_MS + 1, 30 * DAY_MS];
+    let mut changes = Vec::new();
+    for (n, ends) in (1..).zip(ends) {
+        let storage = if n % 2 == 0 { KeyStorage::Tpm } else { KeyStorage::Unknown };
+        changes
+            .push(Change::AddDevice(Box::new(Device { key_storage: storage, ..device(n, "d") })));
+        // An older one that ended long ago does not count.
+        let old = CertificateRecord { not_after: NOW.plus_ms(-9), ..certificate(n, 100 + n) };
+        changes.push(Change::AddCertificate(Box::new(old)));
+        let record = CertificateRecord { not_after: NOW.plus_ms(ends), ..certificate(n, n) };
+        changes.push(Change::AddCertificate(Box::new(record)));
+    }
+    let (password, retired, cut) = (device(20, "p"), device(21, "r"), device(22, "c"));
+    let retired = Device { state: State::Retired, ..retired };
+    let cut = Device { standing: Standing::Cut, ..cut };
+    changes.extend([password, retired, cut].map(|one| Change::AddDevice(Box::new(one))));
+    store.commit(commit(changes)).await.unwrap();
+    let keys = store.keys(TENANT, NOW).await.unwrap();
+    assert_eq!((keys.without, keys.ended, keys.late, keys.soon, keys.later), (1, 1, 1, 2, 2));
+    assert_eq!(keys.storage.into_iter().collect::<Vec<_>>(), [("tpm", 3), ("unknown", 4)]);
+    assert_eq!(keys.issuers, [(AuthorityId::NONE, 6)]);
+    assert_eq!(store.keys(TenantId(2), NOW).await.unwrap(), Keys::default());
+
+    let found = async |filter: Filter| {
+        let page = Page { after: None, size: 99 };
+        let found = store.devices(TENANT, &filter, page).await.unwrap();
+        found.iter().map(|one| one.key.id.as_bytes()[0]).collect::<Vec<_>>()
+    };
+    let under = |days| Filter::default().days_left(days, NOW).unwrap();
+    assert_eq!(found(under(7)).await, [1]);
+    assert_eq!(found(under(8)).await, [1, 2, 3]);
+    assert_eq!(found(under(31)).await, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(found(under(31).key_storage("tpm").unwrap()).await, [2, 4, 6]);
 }
 
 #[tokio::test]

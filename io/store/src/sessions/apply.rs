@@ -19,12 +19,18 @@ pub(super) struct Growth {
 /// list of pairs SQLite may read all of the table for each.
 pub(super) type Statement = (&'static str, &'static str);
 
-const ENDED: [Statement; 4] = [
+const ENDED: [Statement; 5] = [
     ("DELETE FROM session WHERE number IN (", ")"),
     ("DELETE FROM waiting WHERE session IN (", ")"),
     ("DELETE FROM subscription WHERE session IN (", ")"),
     ("DELETE FROM taken WHERE session IN (", ")"),
+    UNWILLED,
 ];
+const UNWILLED: Statement = ("DELETE FROM will WHERE session IN (", ")");
+const WILLS: Statement = (
+    "INSERT INTO will (session, body) ",
+    " ON CONFLICT (session) DO UPDATE SET body = excluded.body",
+);
 const DONE: Statement =
     ("WITH given(s, o) AS (", ") DELETE FROM waiting WHERE (session, ord) IN given");
 const RELEASED: Statement =
@@ -63,8 +69,8 @@ const RETAINED: Statement = (
 
 /// Every statement that looks for rows.
 #[cfg(test)]
-pub(super) const KEYED: [Statement; 12] = {
-    let [session, waiting, subscription, taken] = ENDED;
+pub(super) const KEYED: [Statement; 13] = {
+    let [session, waiting, subscription, taken, will] = ENDED;
     let changed = [DONE, RELEASED, UNSUBSCRIBED, FORGOTTEN, UNRETAINED, AWAY];
     let [done, released, unsubscribed, forgotten, unretained, away] = changed;
     [
@@ -72,6 +78,7 @@ pub(super) const KEYED: [Statement; 12] = {
         waiting,
         subscription,
         taken,
+        will,
         done,
         released,
         unsubscribed,
@@ -103,11 +110,12 @@ struct Pen<'c> {
 
 impl Pen<'_> {
     async fn end(&mut self, sessions: &[i64]) -> Result<(), sqlx::Error> {
-        let [session, waiting, subscription, taken] = ENDED;
+        let [session, waiting, subscription, taken, will] = ENDED;
         self.growth.sessions -= self.write(sessions.to_vec(), session, one).await?;
         self.growth.waiting -= self.write(sessions.to_vec(), waiting, one).await?;
         self.write(sessions.to_vec(), subscription, one).await?;
         self.write(sessions.to_vec(), taken, one).await?;
+        self.write(sessions.to_vec(), will, one).await?;
         Ok(())
     }
 
@@ -119,6 +127,7 @@ impl Pen<'_> {
         })
         .await?;
         self.write(take(&mut rows.forgotten), FORGOTTEN, two).await?;
+        self.write(take(&mut rows.unwilled), UNWILLED, one).await?;
         self.growth.retained -= self.write(take(&mut rows.unretained), UNRETAINED, text).await?;
         Ok(())
     }
@@ -133,6 +142,10 @@ impl Pen<'_> {
         });
         self.growth.sessions += opened.await?;
         self.write(take(&mut rows.away), AWAY, two).await?;
+        self.write(take(&mut rows.wills), WILLS, |mut fields, (session, body)| {
+            fields.push_bind(session).push_bind(body);
+        })
+        .await?;
         let subscribed = take(&mut rows.subscribed);
         self.write(subscribed, SUBSCRIBED, |mut fields, (session, filter, options)| {
             fields.push_bind(session).push_bind(Arc::clone(filter)).push_bind(options.to_vec());

@@ -9,6 +9,7 @@ use crate::cipher::{MasterKey, NONCE_BYTES, Place, SealKey};
 const KEY: &str = "the sessions' key";
 pub(super) const MESSAGE: &str = "a message that waits";
 const RETAINED: &str = "a retained message";
+pub(super) const WILL: &str = "a will";
 
 /// The key of the bodies, and the numbers that they are given.
 pub(super) struct Bodies {

@@ -18,6 +18,8 @@ pub enum SessionsError {
     DamagedMessage(SessionNumber, u64),
     /// The retained message of this topic is damaged.
     DamagedRetained(Box<str>),
+    /// The will of this session is damaged.
+    DamagedWill(SessionNumber),
     /// The store was closed.
     Closed,
 }
@@ -33,7 +35,8 @@ impl SessionsError {
             | Self::Schema(_)
             | Self::Cipher(_)
             | Self::DamagedMessage(..)
-            | Self::DamagedRetained(_) => Fault::Broken,
+            | Self::DamagedRetained(_)
+            | Self::DamagedWill(_) => Fault::Broken,
         }
     }
 }
@@ -55,6 +58,9 @@ impl fmt::Display for SessionsError {
             Self::DamagedRetained(topic) => {
                 write!(f, "the retained message of {topic} is damaged; it has to be sent again")
             }
+            Self::DamagedWill(session) => {
+                write!(f, "the will of session {session} is damaged and stays unsaid")
+            }
             Self::Closed => f.write_str("the store is closed; start the hub again"),
         }
     }
@@ -66,7 +72,10 @@ impl std::error::Error for SessionsError {
             Self::Database(_, error) => Some(error),
             Self::Schema(error) => Some(error),
             Self::Cipher(error) => Some(error),
-            Self::DamagedMessage(..) | Self::DamagedRetained(_) | Self::Closed => None,
+            Self::DamagedMessage(..)
+            | Self::DamagedRetained(_)
+            | Self::DamagedWill(_)
+            | Self::Closed => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     apply::Growth,
-    bodies::{Bodies, MESSAGE, topic_place},
+    bodies::{Bodies, MESSAGE, WILL, topic_place},
     error::{SessionsError, While},
     limits::ROWS_READ_AT_ONCE,
     rows::row,
@@ -25,7 +25,8 @@ pub(super) struct Loaded {
     pub(super) dropped: u64,
 }
 
-/// 1. Sessions that ended before `now` go, and whatever belongs to none.
+/// 1. Sessions that ended before `now` go, but for those whose will was not said, and whatever belongs to
+///    none.
 /// 2. The rest is read; what can't be opened is dropped, with a warning.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
@@ -37,7 +38,8 @@ pub(super) async fn load(
     let mut found = sessions(&mut transaction).await.while_doing(ACT)?;
     subscriptions(&mut transaction, &mut found).await.while_doing(ACT)?;
     taken(&mut transaction, &mut found).await.while_doing(ACT)?;
-    let mut dropped = waiting(&mut transaction, bodies, &mut found).await.while_doing(ACT)?;
+    let mut dropped = wills(&mut transaction, bodies, &mut found).await.while_doing(ACT)?;
+    dropped += waiting(&mut transaction, bodies, &mut found).await.while_doing(ACT)?;
     let mut retained = Vec::new();
     dropped += retain(&mut transaction, bodies, &mut retained).await.while_doing(ACT)?;
     transaction.commit().await.while_doing(ACT)?;
@@ -46,14 +48,17 @@ pub(super) async fn load(
 }
 
 async fn purge(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM session WHERE until_ms <= ?")
-        .bind(now.as_ms())
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(
+        "DELETE FROM session WHERE until_ms <= ? AND number NOT IN (SELECT session FROM will)",
+    )
+    .bind(now.as_ms())
+    .execute(&mut *connection)
+    .await?;
     for statement in [
         "DELETE FROM waiting WHERE session NOT IN (SELECT number FROM session)",
         "DELETE FROM subscription WHERE session NOT IN (SELECT number FROM session)",
         "DELETE FROM taken WHERE session NOT IN (SELECT number FROM session)",
+        "DELETE FROM will WHERE session NOT IN (SELECT number FROM session)",
     ] {
         sqlx::query(statement).execute(&mut *connection).await?;
     }
@@ -73,6 +78,7 @@ fn session(row: &SqliteRow) -> StoredSession {
         client_id: row.get::<String, _>("client_id").into(),
         expiry_s: u32::try_from(row.get::<i64, _>("expiry_s")).unwrap_or(0),
         until: row.get::<Option<i64>, _>("until_ms").map(Timestamp::from_ms),
+        will: None,
         subscriptions: Vec::new(),
         queue: Vec::new(),
         taken: Vec::new(),
@@ -102,6 +108,31 @@ async fn taken(connection: &mut SqliteConnection, found: &mut Found) -> Result<(
         }
     }
     Ok(())
+}
+
+async fn wills(
+    connection: &mut SqliteConnection,
+    bodies: &Bodies,
+    found: &mut Found,
+) -> Result<u64, sqlx::Error> {
+    let mut dropped = 0;
+    for row in sqlx::query("SELECT session, body FROM will").fetch_all(&mut *connection).await? {
+        let (session, sealed): (i64, Vec<u8>) = (row.get("session"), row.get("body"));
+        let will = bodies.open_body(sealed, Place(WILL, session, 0));
+        if will.is_none() {
+            let error = SessionsError::DamagedWill(number(session));
+            tracing::warn!(%error, "a will is dropped");
+            sqlx::query("DELETE FROM will WHERE session = ?")
+                .bind(session)
+                .execute(&mut *connection)
+                .await?;
+            dropped += 1;
+        }
+        if let Some(session) = found.get_mut(&number(session)) {
+            session.will = will;
+        }
+    }
+    Ok(dropped)
 }
 
 /// A part at a time, so that bodies are not in memory twice.

@@ -75,6 +75,7 @@ impl Model {
             client_id: format!("client {session}").into(),
             expiry_s,
             until: None,
+            will: None,
             subscriptions: Vec::new(),
             queue: Vec::new(),
             taken: Vec::new(),
@@ -104,6 +105,11 @@ impl Kept {
             6 => {
                 self.stored.until = None;
                 Some(reopened(&self.stored))
+            }
+            14 => {
+                let will: Option<Arc<[u8]>> = (!two.is_multiple_of(3)).then_some(message);
+                self.stored.will = will.as_ref().map(|will| will.to_vec().into());
+                Some(SessionChange::Will { session, will })
             }
             7 => {
                 let filter = topic(two);

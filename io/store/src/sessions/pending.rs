@@ -66,6 +66,7 @@ fn bytes<'c>(change: &'c SessionChange, last: &mut Option<&'c Arc<[u8]>>) -> usi
             let is_shared = before.is_some_and(|before| Arc::ptr_eq(before, message));
             options.len() + if is_shared { 0 } else { message.len() }
         }
+        SessionChange::Will { will, .. } => will.as_ref().map_or(0, |will| will.len()),
         SessionChange::Retain { topic, message } => topic.len() + message.len(),
         SessionChange::Unretain { topic } => topic.len(),
         SessionChange::Away { .. }

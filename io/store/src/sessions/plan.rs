@@ -29,6 +29,8 @@ pub(super) struct SessionPlan {
     /// Whether everything that is on disk goes first.
     pub(super) has_ended: bool,
     pub(super) record: Record,
+    /// Its will, or that it has none.
+    pub(super) will: Option<Option<Arc<[u8]>>>,
     /// Filters with their options, or that they are gone.
     pub(super) subscriptions: BTreeMap<Arc<str>, Option<Box<[u8]>>>,
     pub(super) queue: BTreeMap<u64, Waits>,
@@ -74,6 +76,7 @@ impl Plan {
                 self.session(session).record = Record::Written(opened);
             }
             Change::Away { session, until } => self.session(session).record.leave(until),
+            Change::Will { session, will } => self.session(session).will = Some(will),
             Change::End { session } => {
                 let over = SessionPlan { has_ended: true, ..SessionPlan::default() };
                 self.sessions.insert(session, over);
@@ -141,6 +144,9 @@ impl Plan {
         let (mut weight, mut seen) = (Weight::default(), BTreeSet::new());
         for session in self.sessions.values() {
             weight.add(session.record.bytes());
+            if let Some(will) = &session.will {
+                weight.add(will.as_ref().map_or(0, |will| will.len()));
+            }
             for (filter, options) in &session.subscriptions {
                 weight.add(filter.len() + options.as_ref().map_or(0, |options| options.len()));
             }

@@ -8,7 +8,7 @@ use std::{
 use hedgerow_plane::SessionNumber;
 
 use super::{
-    bodies::{Bodies, MESSAGE, topic_place},
+    bodies::{Bodies, MESSAGE, WILL, topic_place},
     error::SessionsError,
     plan::{Opened, Plan, Record, SessionPlan, Waits},
 };
@@ -25,6 +25,8 @@ pub(super) struct Rows<'p> {
     pub(super) unretained: Vec<&'p Arc<str>>,
     pub(super) opened: Vec<(i64, &'p Opened)>,
     pub(super) away: Vec<(i64, i64)>,
+    pub(super) unwilled: Vec<i64>,
+    pub(super) wills: Vec<(i64, Vec<u8>)>,
     pub(super) subscribed: Vec<(i64, &'p Arc<str>, &'p [u8])>,
     pub(super) waiting: Vec<(i64, i64, &'p [u8], Option<i64>)>,
     pub(super) messages: Vec<(i64, i64, Vec<u8>)>,
@@ -37,7 +39,15 @@ impl<'p> Rows<'p> {
     pub(super) fn of(plan: &'p Plan, bodies: &mut Bodies) -> Result<Self, SessionsError> {
         let (mut rows, mut shared) = (Self::default(), Shared::default());
         for (session, planned) in &plan.sessions {
-            rows.session(row(*session), planned, &mut shared, bodies);
+            let session = row(*session);
+            rows.session(session, planned, &mut shared, bodies);
+            match &planned.will {
+                Some(Some(will)) => {
+                    rows.wills.push((session, bodies.seal(will, Place(WILL, session, 0))?));
+                }
+                Some(None) => rows.unwilled.push(session),
+                None => {}
+            }
         }
         for (id, (places, message)) in shared.places {
             let sealed = bodies.seal(message, Place(MESSAGE, id, 0))?;
@@ -102,6 +112,8 @@ impl<'p> Rows<'p> {
             && self.unretained.is_empty()
             && self.opened.is_empty()
             && self.away.is_empty()
+            && self.unwilled.is_empty()
+            && self.wills.is_empty()
             && self.subscribed.is_empty()
             && self.waiting.is_empty()
             && self.taken.is_empty()

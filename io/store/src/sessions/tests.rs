@@ -172,6 +172,7 @@ fn stored(session: SessionNumber) -> StoredSession {
         client_id: format!("client {session}").into(),
         expiry_s: 60,
         until: None,
+        will: None,
         subscriptions: Vec::new(),
         queue: Vec::new(),
         taken: Vec::new(),
@@ -217,6 +218,32 @@ async fn sessions_whose_end_has_come_are_removed_with_all_they_had() {
     assert_eq!(found.sessions.iter().map(|session| session.session).collect::<Vec<_>>(), [2]);
     assert_eq!(house.rows().await, [1, 1, 1, 1, 1, 0]);
     assert_eq!((store.counts().sessions, store.counts().waiting), (1, 1));
+}
+
+fn will(session: SessionNumber, will: Option<&str>) -> SessionChange {
+    SessionChange::Will { session, will: will.map(|will| will.as_bytes().into()) }
+}
+
+#[tokio::test]
+async fn a_will_waits_for_its_hub_even_when_its_session_has_ended() {
+    let house = House::new();
+    let (store, _) = house.open().await;
+    keep(&store, vec![open(1), will(1, Some("old")), will(1, Some("my last words"))]).await;
+    keep(&store, vec![open(2), will(2, Some("unsaid"))]).await;
+    keep(&store, vec![open(3), will(3, Some("said")), open(4)]).await;
+    let away = |session| SessionChange::Away { session, until: NOW };
+    keep(&store, vec![away(1), away(2), away(3), away(4), will(2, None)]).await;
+    keep(&store, vec![SessionChange::End { session: 3 }, open(5), will(5, None)]).await;
+    let (words, until) = (b"my last words".as_slice(), Some(NOW));
+    let one = StoredSession { until, will: Some(words.into()), ..stored(1) };
+    assert_eq!(house.found().await.sessions, [one.clone(), stored(5)]);
+    store.close().await.unwrap();
+    assert!(!house.holds(words), "it is sealed");
+    assert_eq!(house.open().await.1.sessions, [one, stored(5)], "and after a close");
+    house.change("UPDATE will SET body = x'00'").await;
+    let (store, found) = house.open().await;
+    assert_eq!(store.counts().dropped, 1);
+    assert_eq!(found.sessions[0].will, None);
 }
 
 #[tokio::test]

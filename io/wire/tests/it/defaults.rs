@@ -100,6 +100,7 @@ fn so_many_sessions_are_kept_for_clients_that_are_away_and_not_one_more() {
         client_id: format!("kept-{session}").into(),
         expiry_s: 600,
         until: None,
+        will: None,
         subscriptions: vec![],
         queue: vec![],
         taken: vec![],

@@ -3,17 +3,18 @@
 use std::io::Write;
 
 use hedgerow_mqtt::{
-    Packet, PacketKind, Place, PropertyId, PropertyWriter, Publish, QoS, SubscriptionOptions,
-    Value, Version,
+    Connect, Filters, Packet, PacketKind, Place, Properties, PropertyId, PropertyWriter, Publish,
+    QoS, Subscribe, SubscriptionOptions, Value, Version,
 };
 use hedgerow_wire::{
     Settings,
     limits::{SHARED_BY_FEW_BYTES_MIN, SHARED_BYTES_MIN},
 };
 
-use crate::peer::Hub;
+use crate::peer::{Hub, connect};
 
 const BOTH: [Version; 2] = [Version::V311, Version::V5];
+const QUALITIES: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 #[test]
 fn a_message_goes_from_any_version_to_any_version_at_any_quality() {
@@ -42,25 +43,177 @@ fn a_message_goes_from_any_version_to_any_version_at_any_quality() {
 
 #[test]
 fn properties_arrive_as_they_were_published() {
-    let hub = Hub::new(Settings::default());
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
     let (mut new, mut old) = (hub.client(Version::V5, "5"), hub.client(Version::V311, "4"));
     new.subscribe("t", QoS::AtLeastOnce);
     old.subscribe("t", QoS::AtMostOnce);
+    let mut elsewhere = hub.client(Version::V5, "5, in another shard");
+    elsewhere.subscribe("t", QoS::AtLeastOnce);
     let mut publisher = hub.client(Version::V5, "p");
-    let mut buffer = [0; 64];
+    let mut buffer = [0; 128];
     let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Publish));
-    writer.push(PropertyId::RESPONSE_TOPIC, Value::Text("answer")).unwrap();
-    writer.push(PropertyId::CORRELATION_DATA, Value::Binary(b"\x01")).unwrap();
+    for (id, value) in [
+        (PropertyId::USER_PROPERTY, Value::Pair("b", "1")),
+        (PropertyId::CONTENT_TYPE, Value::Text("text/plain")),
+        (PropertyId::USER_PROPERTY, Value::Pair("a", "2")),
+        (PropertyId::PAYLOAD_FORMAT_INDICATOR, Value::Byte(1)),
+        // What is written anew, because it gets less.
+        (PropertyId::MESSAGE_EXPIRY_INTERVAL, Value::Word(100)),
+        (PropertyId::RESPONSE_TOPIC, Value::Text("answer")),
+        (PropertyId::CORRELATION_DATA, Value::Binary(b"\x01")),
+        (PropertyId::USER_PROPERTY, Value::Pair("b", "0")),
+    ] {
+        writer.push(id, value).unwrap();
+    }
     let properties = writer.finish().unwrap();
+    let but_expiry = |properties: Properties<'_>| -> Vec<String> {
+        let all = properties.iter().filter(|(id, _)| *id != PropertyId::MESSAGE_EXPIRY_INTERVAL);
+        all.map(|(id, value)| format!("{id:?} {value:?}")).collect()
+    };
     for id in [None, hedgerow_mqtt::PacketId::new(3)] {
         let qos = if id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
         let message = Publish { qos, id, properties, ..Publish::at_most_once("t", b"x") };
         publisher.send(&Packet::Publish(message));
-        new.expect(|packet| match packet {
-            Packet::Publish(got) => assert_eq!(got.properties, properties),
-            other => panic!("{other:?}"),
-        });
+        for peer in [&mut new, &mut elsewhere] {
+            peer.expect(|packet| match packet {
+                Packet::Publish(got) => {
+                    assert_eq!(but_expiry(got.properties), but_expiry(properties));
+                    assert!(got.properties.number(PropertyId::MESSAGE_EXPIRY_INTERVAL) > Some(90));
+                }
+                other => panic!("{other:?}"),
+            });
+        }
         assert_eq!(old.message().1, b"x");
+    }
+}
+
+#[test]
+fn the_dup_flag_of_a_publisher_is_not_passed_on() {
+    let hub = Hub::new(Settings::default());
+    let mut subscribers: Vec<_> = BOTH
+        .iter()
+        .flat_map(|version| QUALITIES.map(|qos| (*version, qos)))
+        .enumerate()
+        .map(|(number, (version, qos))| {
+            let mut peer = hub.client(version, &format!("s{number}"));
+            peer.subscribe("t", qos);
+            (peer, qos)
+        })
+        .collect();
+    let mut plain = hub.client(Version::V5, "as published");
+    let options = SubscriptionOptions {
+        retain_as_published: true,
+        ..SubscriptionOptions::of(QoS::AtMostOnce)
+    };
+    plain.subscribe_with("t", options, &[0]);
+    subscribers.push((plain, QoS::AtMostOnce));
+    let mut publisher = hub.client(Version::V5, "p");
+    let id = hedgerow_mqtt::PacketId::new(9);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let again =
+            Publish { dup: true, retain: true, qos, id, ..Publish::at_most_once("t", b"x") };
+        publisher.send(&Packet::Publish(again));
+        for (subscriber, wanted) in &mut subscribers {
+            subscriber.expect(|packet| match packet {
+                Packet::Publish(got) => assert_eq!((got.dup, got.qos), (false, qos.min(*wanted))),
+                other => panic!("{other:?}"),
+            });
+        }
+    }
+}
+
+#[test]
+fn a_message_goes_at_the_lesser_of_both_qualities() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut subscribers: Vec<_> = QUALITIES
+        .iter()
+        .map(|wanted| {
+            let mut peer = hub.client(Version::V5, &format!("{wanted:?}"));
+            peer.subscribe("t", *wanted);
+            (peer, *wanted)
+        })
+        .collect();
+    let mut publisher = hub.client(Version::V5, "p");
+    for qos in QUALITIES {
+        let id = hedgerow_mqtt::PacketId::new(qos as u16);
+        publisher.send(&Packet::Publish(Publish { qos, id, ..Publish::at_most_once("t", b"x") }));
+        for (subscriber, wanted) in &mut subscribers {
+            subscriber.expect(|packet| match packet {
+                Packet::Publish(got) => assert_eq!(got.qos, qos.min(*wanted)),
+                other => panic!("{other:?}"),
+            });
+        }
+    }
+}
+
+#[test]
+fn messages_of_a_client_keep_their_order_in_every_topic_and_quality() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    for qos in QUALITIES {
+        // Connections go to the shards in turn.
+        let mut subscribers = ["s", "in another shard"].map(|name| {
+            let mut peer = hub.client(Version::V311, name);
+            peer.subscribe("+", qos);
+            peer
+        });
+        let mut publisher = hub.client(Version::V311, "p");
+        for number in 1..=60u16 {
+            let topic = ["a", "b", "c"][usize::from(number % 3)];
+            let id = hedgerow_mqtt::PacketId::new(number).filter(|_| qos != QoS::AtMostOnce);
+            let payload = number.to_be_bytes();
+            let message = Publish { qos, id, ..Publish::at_most_once(topic, &payload) };
+            publisher.send(&Packet::Publish(message));
+        }
+        for subscriber in &mut subscribers {
+            for number in 1..=60u16 {
+                assert_eq!(subscriber.message().1, number.to_be_bytes(), "{qos:?}");
+            }
+            subscriber.expect_quiet();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_past_the_client_s_maximum_packet_size() {
+    let hub = Hub::new(Settings::default());
+    let mut buffer = [0; 8];
+    let mut small = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
+    small.push(PropertyId::MAXIMUM_PACKET_SIZE, Value::Word(40)).unwrap();
+    let properties = small.finish().unwrap();
+    let mut narrow = hub.connect(&Connect { properties, ..connect(Version::V5, "narrow") });
+    narrow.subscribe("t", QoS::AtMostOnce);
+    let mut own = hub.connect(&Connect { properties, ..connect(Version::V5, "in its own words") });
+    let options = SubscriptionOptions {
+        retain_as_published: true,
+        ..SubscriptionOptions::of(QoS::AtMostOnce)
+    };
+    own.subscribe_with("t", options, &[0]);
+    let mut publisher = hub.client(Version::V5, "p");
+    for (bytes, retain) in [(35, false), (34, false), (35, true), (34, true)] {
+        // Kind, length, three of topic, no properties.
+        let payload = vec![7; bytes];
+        let message = Publish { retain, ..Publish::at_most_once("t", &payload) };
+        publisher.send(&Packet::Publish(message));
+        publisher.expect_quiet();
+    }
+    for peer in [&mut narrow, &mut own] {
+        for _ in 0..2 {
+            assert_eq!(peer.message().1.len(), 34);
+        }
+        peer.expect_quiet();
+    }
+    // A SUBACK of 40 bytes and one of 41.
+    for (count, is_told) in [(35, true), (36, false)] {
+        let filters = vec![("u", SubscriptionOptions::of(QoS::AtMostOnce)); count];
+        narrow.send(&Packet::Subscribe(Subscribe {
+            id: hedgerow_mqtt::PacketId::MIN,
+            properties: Properties::NONE,
+            filters: Filters::list(&filters),
+        }));
+        if is_told {
+            narrow.expect(|packet| assert!(matches!(packet, Packet::SubAck(_)), "{packet:?}"));
+        }
+        narrow.expect_quiet();
     }
 }
 
@@ -107,6 +260,11 @@ fn a_changed_or_ended_subscription_counts_at_once() {
     assert_eq!(client.puback(), (9, 0));
     assert_eq!(client.message().2, 1);
     client.acknowledge(1);
+    client.subscribe("t", QoS::AtMostOnce);
+    client.publish("t", b"less", 0);
+    client.publish("t", b"than before", 9);
+    assert_eq!((client.message().2, client.message().2), (0, 0));
+    assert_eq!(client.puback(), (9, 0));
     let names = ["t"];
     client.send(&Packet::Unsubscribe(hedgerow_mqtt::Unsubscribe {
         id: hedgerow_mqtt::PacketId::MIN,

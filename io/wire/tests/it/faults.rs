@@ -92,6 +92,7 @@ fn a_client_that_breaks_its_keep_alive_is_closed() {
     let mut silent =
         hub.connect(&hedgerow_mqtt::Connect { keep_alive_s: 1, ..connect(Version::V5, "c") });
     assert_eq!(silent.disconnect(), 0x8D);
+    assert_eq!(silent.until_end(), b"");
     hub.wait_for_end("keep-alive", 1);
 }
 

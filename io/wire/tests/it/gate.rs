@@ -180,6 +180,15 @@ impl Gate for TestGate {
         }
     }
 
+    fn proof_of(&self, _: &Session) -> Option<Box<[u8]>> {
+        Some(b"proof".as_slice().into())
+    }
+
+    fn admit_again(&self, proof: &[u8], _: Timestamp) -> Option<Session> {
+        assert_eq!(proof, b"proof");
+        self.0.refusal.lock().unwrap().is_none().then(Session::default)
+    }
+
     fn revision(&self) -> u64 {
         self.0.revision.load(Ordering::SeqCst)
     }

@@ -347,11 +347,12 @@ fn what_is_damaged_on_disk_is_left_out_and_counted() {
         ..stored.sessions[0].clone()
     };
     stored.sessions.push(nobody);
+    stored.sessions[0].will = Some(b"damaged".as_slice().into());
     stored.retained.push(("r".into(), b"?".as_slice().into()));
     let gate = TestGate::keeping();
     let wire = hedgerow_wire::Wire::start_with(gate, Settings::default(), stored).unwrap();
     let ends = wire.counters().ends;
-    for word in ["message-damaged", "session-damaged", "retained-damaged"] {
+    for word in ["message-damaged", "session-damaged", "retained-damaged", "will-damaged"] {
         assert_eq!(ends.get(word), Some(&1), "{word}");
     }
 }

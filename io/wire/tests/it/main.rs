@@ -17,3 +17,4 @@ mod shards;
 mod sign_in;
 mod standing;
 mod whole;
+mod wills;

@@ -2,10 +2,13 @@
 
 use std::net::Shutdown;
 
-use hedgerow_mqtt::{Connect, Packet, QoS, Version};
+use hedgerow_mqtt::{
+    Connect, Disconnect, Packet, Place, Properties, PropertyId, PropertyWriter, QoS, ReasonCode,
+    Value, Version, Will,
+};
 use hedgerow_wire::Settings;
 
-use crate::peer::{Hub, connect, lasting, session_expiry, will};
+use crate::peer::{Hub, TestPeer, connect, lasting, session_expiry, will};
 
 #[test]
 fn a_second_connection_takes_the_session_over() {
@@ -66,25 +69,29 @@ fn messages_wait_for_an_absent_client_and_unacknowledged_ones_come_again() {
     client.expect_quiet();
 }
 
+fn goodbye(peer: &mut TestPeer, reason: ReasonCode) {
+    peer.send(&Packet::Disconnect(Disconnect { reason, properties: Properties::NONE }));
+    assert_eq!(peer.until_end(), b"");
+}
+
 #[test]
-fn a_session_that_expired_is_gone() {
+fn a_session_that_expired_is_gone_and_one_whose_client_is_there_is_not() {
     let hub = Hub::new(Settings::default());
     let mut buffer = [0; 8];
-    let short = Connect {
-        clean_start: false,
-        properties: session_expiry(1, &mut buffer),
-        ..connect(Version::V5, "c")
-    };
-    let mut client = hub.connect(&short);
-    client.subscribe("t", QoS::AtLeastOnce);
-    client.send(&Packet::Disconnect(hedgerow_mqtt::Disconnect {
-        reason: hedgerow_mqtt::ReasonCode::SUCCESS,
-        properties: hedgerow_mqtt::Properties::NONE,
-    }));
-    assert_eq!(client.until_end(), b"");
+    let properties = session_expiry(1, &mut buffer);
+    let short = |id| Connect { clean_start: false, properties, ..connect(Version::V5, id) };
+    let mut stays = hub.connect(&short("stays"));
+    stays.subscribe("t", QoS::AtLeastOnce);
+    let mut leaves = hub.connect(&short("leaves"));
+    leaves.subscribe("t", QoS::AtLeastOnce);
+    goodbye(&mut leaves, ReasonCode::SUCCESS);
     hub.wait_for_end("disconnect", 1);
     hub.wait_for_end("session-expired", 1);
-    hub.connect(&short);
+    hub.connect(&short("leaves"));
+    let (mut back, present) = hub.connect_to_session(&short("stays"));
+    assert!(present, "its second has not begun");
+    back.publish("t", b"x", 0);
+    assert_eq!(back.message().1, b"x");
 }
 
 #[test]
@@ -92,13 +99,14 @@ fn the_will_speaks_for_a_client_that_vanishes_and_not_for_one_that_leaves() {
     let hub = Hub::new(Settings::default());
     let mut watcher = hub.client(Version::V5, "w");
     watcher.subscribe("will/+", QoS::AtMostOnce);
-    let leaves = Connect { will: Some(will("will/leaves")), ..connect(Version::V311, "l") };
+    let leaves = Connect { will: Some(will("will/leaves")), ..connect(Version::V5, "l") };
     let mut leaves = hub.connect(&leaves);
-    leaves.send(&Packet::Disconnect(hedgerow_mqtt::Disconnect {
-        reason: hedgerow_mqtt::ReasonCode::SUCCESS,
-        properties: hedgerow_mqtt::Properties::NONE,
-    }));
+    goodbye(&mut leaves, ReasonCode::SUCCESS);
     hub.wait_for_end("disconnect", 1);
+    let wants = Connect { will: Some(will("will/wants")), ..connect(Version::V5, "l") };
+    let mut wants = hub.connect(&wants);
+    goodbye(&mut wants, ReasonCode::DISCONNECT_WITH_WILL);
+    assert_eq!(watcher.message().0, "will/wants");
     let vanishes = Connect { will: Some(will("will/vanishes")), ..connect(Version::V311, "v") };
     drop(hub.connect(&vanishes));
     assert_eq!(watcher.message().0, "will/vanishes");
@@ -108,31 +116,90 @@ fn the_will_speaks_for_a_client_that_vanishes_and_not_for_one_that_leaves() {
     watcher.expect_quiet();
 }
 
+/// Seconds of delay and of the session's life after its connection.
+fn with_late_will<'a>(
+    topic: &'a str,
+    (delay_s, expiry_s): (u32, u32),
+    buffers: &'a mut ([u8; 8], [u8; 8]),
+) -> Connect<'a> {
+    let mut delay = PropertyWriter::new(&mut buffers.0, Place::Will);
+    delay.push(PropertyId::WILL_DELAY_INTERVAL, Value::Word(delay_s)).unwrap();
+    let properties = delay.finish().unwrap();
+    let will = Some(Will { properties, ..will(topic) });
+    let properties = session_expiry(expiry_s, &mut buffers.1);
+    Connect { will, clean_start: false, properties, ..connect(Version::V5, "c") }
+}
+
 #[test]
 fn a_will_waits_for_its_delay_or_the_end_of_the_session() {
-    use hedgerow_mqtt::{Place, PropertyId, PropertyWriter, Value, Will};
     let hub = Hub::new(Settings::default());
     let mut watcher = hub.client(Version::V5, "w");
     watcher.subscribe("will/+", QoS::AtMostOnce);
-    let mut buffers = ([0; 8], [0; 8], [0; 8]);
-    let mut delay = PropertyWriter::new(&mut buffers.0, Place::Will);
-    delay.push(PropertyId::WILL_DELAY_INTERVAL, Value::Word(60)).unwrap();
-    let delay = delay.finish().unwrap();
-    let late = |topic| Some(Will { properties: delay, ..will(topic) });
-    let with_session = |properties, topic| Connect {
-        will: late(topic),
-        clean_start: false,
-        properties,
-        ..connect(Version::V5, "c")
-    };
-    let long = with_session(session_expiry(60, &mut buffers.1), "will/unsaid");
-    drop(hub.connect(&long));
+    let mut buffers = ([0; 8], [0; 8]);
+    drop(hub.connect(&with_late_will("will/delayed", (1, 600), &mut buffers)));
     hub.wait_for_end("peer-closed", 1);
-    let short = with_session(session_expiry(1, &mut buffers.2), "will/said");
-    let (client, present) = hub.connect_to_session(&short);
+    watcher.expect_quiet();
+    assert_eq!(watcher.message().0, "will/delayed", "the session lives on");
+    let unsaid = with_late_will("will/unsaid", (4, 600), &mut buffers);
+    let (client, present) = hub.connect_to_session(&unsaid);
+    assert!(present);
+    drop(client);
+    hub.wait_for_end("peer-closed", 2);
+    let brief = with_late_will("will/said", (60, 5), &mut buffers);
+    let (client, present) = hub.connect_to_session(&brief);
     assert!(present, "back before the delay has passed");
     drop(client);
+    // By now the delay of the one before has passed as well.
     assert_eq!(watcher.message().0, "will/said", "the session ended first");
+    hub.wait_for_end("session-expired", 1);
+    watcher.expect_quiet();
+}
+
+#[test]
+fn a_will_is_said_once() {
+    let hub = Hub::new(Settings::default());
+    let mut watcher = hub.client(Version::V5, "w");
+    watcher.subscribe("will/+", QoS::AtMostOnce);
+    let mut buffers = ([0; 8], [0; 8]);
+    drop(hub.connect(&with_late_will("will/once", (1, 2), &mut buffers)));
+    assert_eq!(watcher.message().0, "will/once");
+    hub.wait_for_end("session-expired", 1);
+    watcher.expect_quiet();
+}
+
+#[test]
+fn a_clean_start_ends_the_session_and_lets_its_will_speak_whatever_its_delay() {
+    let hub = Hub::new(Settings::default());
+    let mut watcher = hub.client(Version::V5, "w");
+    watcher.subscribe("will/+", QoS::AtMostOnce);
+    let mut buffers = ([0; 8], [0; 8]);
+    let late = with_late_will("will/c", (60, 600), &mut buffers);
+    for is_there in [true, false] {
+        let client = hub.connect(&late);
+        let kept = is_there.then_some(client);
+        if kept.is_none() {
+            hub.wait_for_end("peer-closed", 1);
+        }
+        watcher.expect_quiet();
+        goodbye(&mut hub.client(Version::V5, "c"), ReasonCode::SUCCESS);
+        assert_eq!(watcher.message().0, "will/c", "{is_there}");
+    }
+    watcher.expect_quiet();
+}
+
+#[test]
+fn a_client_that_comes_back_hears_the_will_of_its_last_connection() {
+    let hub = Hub::new(Settings::default());
+    let mut first = hub.connect(&Connect {
+        will: Some(Will { qos: QoS::AtLeastOnce, ..will("t") }),
+        ..lasting("c")
+    });
+    first.subscribe("t", QoS::AtLeastOnce);
+    let (mut second, present) = hub.connect_to_session(&lasting("c"));
+    assert!(present);
+    assert_eq!(second.message().1, b"gone");
+    second.acknowledge(1);
+    second.expect_quiet();
 }
 
 #[test]

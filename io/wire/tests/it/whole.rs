@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use hedgerow_mqtt::{
     Ack, Filters, Names, Packet, PacketId, PacketKind, Place, Properties, PropertyId,
-    PropertyWriter, Publish, QoS, Subscribe, SubscriptionOptions, Unsubscribe, Value, Version,
-    Will,
+    PropertyWriter, Publish, QoS, ReasonCode, Subscribe, SubscriptionOptions, Unsubscribe, Value,
+    Version, Will,
 };
 use hedgerow_wire::{Settings, limits};
 
@@ -75,11 +75,14 @@ fn a_message_of_qos_2_is_answered_when_it_is_stored_and_told_when_it_is_refused(
     publisher.expect_quiet();
     hub.gate.commit();
     publisher.expect(|packet| assert_eq!(packet, Packet::PubRec(Ack::success(id(1)))));
-    send(&mut publisher, "denied/1", 2);
-    publisher.expect(|packet| match packet {
-        Packet::PubRec(ack) => assert_eq!((ack.id, ack.reason.0), (id(2), 0x87)),
-        other => panic!("{other:?}"),
-    });
+    for _ in 0..2 {
+        // The second time it is a new message.
+        send(&mut publisher, "denied/1", 2);
+        publisher.expect(|packet| match packet {
+            Packet::PubRec(ack) => assert_eq!((ack.id, ack.reason.0), (id(2), 0x87)),
+            other => panic!("{other:?}"),
+        });
+    }
 }
 
 #[test]
@@ -116,6 +119,8 @@ fn a_retained_message_waits_for_those_who_come_later() {
         assert_eq!(heard(&mut late), ("r/old".into(), b"2".into(), QoS::AtMostOnce, true, vec![]));
         late.subscribe("r/+", TWICE);
         assert_eq!(heard(&mut late).2, QoS::AtLeastOnce, "at the lesser of both");
+        late.subscribe("r/#", QoS::AtMostOnce);
+        assert_eq!(heard(&mut late).1, b"2", "the same filter again");
         // What is live is not retained for those who were there, but where they ask for it.
         publisher.send(&retained("r/live", b"4", QoS::AtMostOnce));
         assert_eq!(
@@ -172,6 +177,8 @@ fn retain_handling_and_retain_as_published_are_kept() {
     client.expect_quiet();
     publisher.send(&retained("r", b"2", QoS::AtMostOnce));
     assert!(heard(&mut client).3, "as published");
+    publisher.publish("r", b"not to be retained", 0);
+    assert!(!heard(&mut client).3, "as published");
     client.send(&Packet::Unsubscribe(Unsubscribe {
         id: id(1),
         properties: Properties::NONE,
@@ -219,14 +226,19 @@ fn a_will_may_be_retained_and_of_qos_2() {
     let hub = Hub::new(Settings::default());
     let mut watcher = hub.client(Version::V5, "w");
     watcher.subscribe("status", TWICE);
-    let kept = Will { qos: TWICE, retain: true, ..will("status") };
-    let dying =
-        hub.connect(&hedgerow_mqtt::Connect { will: Some(kept), ..connect(Version::V5, "d") });
-    drop(dying);
-    assert_eq!(heard(&mut watcher).2, TWICE);
-    let mut late = hub.client(Version::V5, "l");
-    late.subscribe("status", QoS::AtMostOnce);
-    assert_eq!(heard(&mut late).1, b"gone");
+    for retain in [false, true] {
+        let kept = Will { qos: TWICE, retain, ..will("status") };
+        let dying =
+            hub.connect(&hedgerow_mqtt::Connect { will: Some(kept), ..connect(Version::V5, "d") });
+        drop(dying);
+        assert_eq!(heard(&mut watcher).2, TWICE);
+        let mut late = hub.client(Version::V5, "l");
+        late.subscribe("status", QoS::AtMostOnce);
+        if retain {
+            assert_eq!(heard(&mut late).1, b"gone");
+        }
+        late.expect_quiet();
+    }
 }
 
 #[test]
@@ -303,6 +315,65 @@ fn what_a_member_has_not_acknowledged_ends_with_its_session_and_goes_to_no_other
     again.subscribe("$share/g/t", TWICE);
     again.expect_quiet();
     other.expect_quiet();
+}
+
+#[test]
+fn a_member_that_comes_back_gets_what_it_was_chosen_for() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut members = ["a", "b"].map(|id| hub.connect(&lasting(id)));
+    members.iter_mut().for_each(|member| member.subscribe("$share/g/t", TWICE));
+    let mut publisher = hub.client(Version::V311, "p");
+    let mut publish = |number, payload: &[u8]| {
+        let message =
+            Publish { qos: TWICE, id: Some(id(number)), ..Publish::at_most_once("t", payload) };
+        publisher.send(&Packet::Publish(message));
+        publisher.expect(|packet| assert!(matches!(packet, Packet::PubRec(_)), "{packet:?}"));
+    };
+    publish(1, b"1");
+    publish(2, b"2");
+    let [mut chosen, mut other] = members;
+    let (mine, _) = (chosen.message(), other.message());
+    other.send(&Packet::PubRec(Ack::success(id(1))));
+    other.expect(|packet| assert!(matches!(packet, Packet::PubRel(_)), "{packet:?}"));
+    other.send(&Packet::PubComp(Ack::success(id(1))));
+    drop(chosen);
+    hub.wait_for_end("peer-closed", 1);
+    other.expect_quiet();
+    let (mut back, present) = hub.connect_to_session(&lasting("a"));
+    assert!(present);
+    assert_eq!(back.message(), (mine.0, mine.1, 1, true));
+    back.send(&Packet::PubRec(Ack::success(id(1))));
+    back.expect(|packet| assert_eq!(packet, Packet::PubRel(Ack::success(id(1)))));
+    back.send(&Packet::PubComp(Ack::success(id(1))));
+    back.expect_quiet();
+    other.expect_quiet();
+}
+
+#[test]
+fn what_a_member_refuses_goes_to_no_other() {
+    let hub = Hub::new(Settings { shards: 2, ..Settings::default() });
+    let mut members = ["a", "b"].map(|id| hub.client(Version::V5, id));
+    let mut publisher = hub.client(Version::V5, "p");
+    for qos in [QoS::AtLeastOnce, TWICE] {
+        members.iter_mut().for_each(|member| member.subscribe("$share/g/t", qos));
+        for number in [id(1), id(2)] {
+            let message =
+                Publish { qos: TWICE, id: Some(number), ..Publish::at_most_once("t", b"x") };
+            publisher.send(&Packet::Publish(message));
+            publisher.expect(|packet| assert!(matches!(packet, Packet::PubRec(_)), "{packet:?}"));
+            publisher.send(&Packet::PubRel(Ack::success(number)));
+            publisher.expect(|packet| assert!(matches!(packet, Packet::PubComp(_)), "{packet:?}"));
+        }
+        for member in &mut members {
+            let sent = id(member.message_id());
+            let no = Ack { reason: ReasonCode::QUOTA_EXCEEDED, ..Ack::success(sent) };
+            member.send(&match qos {
+                TWICE => Packet::PubRec(no),
+                _ => Packet::PubAck(no),
+            });
+        }
+        members.iter_mut().for_each(TestPeer::expect_quiet);
+    }
 }
 
 #[test]

@@ -2,54 +2,11 @@ use alloc::{boxed::Box, vec::Vec};
 
 use hedgerow_base::{Fault, Timestamp};
 
-use super::{Closed, Event, Phase, Server};
+use super::{Closed, Event, KeptWill, Phase, Server};
 use crate::{
     Buffer, ConnAck, Connect, Disconnect, Error, Frame, Packet, PacketKind, Place, Properties,
-    PropertyId, PropertyWriter, Publish, QoS, ReasonCode, Session, Value, Version, Will, limits,
-    property::put_property, topic,
+    PropertyId, PropertyWriter, ReasonCode, Session, Value, Version, limits, topic,
 };
-
-/// A will, kept until it must speak or may be forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptWill {
-    topic: Box<str>,
-    payload: Box<[u8]>,
-    properties: Box<[u8]>,
-    qos: QoS,
-    retain: bool,
-    /// Seconds after the end of the connection, unless the client comes back.
-    pub delay_s: u32,
-}
-
-impl KeptWill {
-    fn new(will: &Will<'_>) -> Option<Self> {
-        let mut properties = Vec::new();
-        for (id, value) in will.properties.iter() {
-            if id != PropertyId::WILL_DELAY_INTERVAL {
-                put_property(id, value, &mut properties).ok()?;
-            }
-        }
-        Some(Self {
-            topic: will.topic.into(),
-            payload: will.payload.into(),
-            properties: properties.into(),
-            qos: will.qos,
-            retain: will.retain,
-            delay_s: will.properties.number(PropertyId::WILL_DELAY_INTERVAL).unwrap_or(0),
-        })
-    }
-
-    /// The will as a message.
-    #[must_use]
-    pub fn message(&self) -> Publish<'_> {
-        Publish {
-            qos: self.qos,
-            retain: self.retain,
-            properties: Properties::trusted(&self.properties),
-            ..Publish::at_most_once(&self.topic, &self.payload)
-        }
-    }
-}
 
 /// The version that a CONNECT says, whatever else is wrong with it. Who names another protocol, as 3.1
 /// does, is answered in the older words.
@@ -234,16 +191,13 @@ impl Server {
         if self.phase == Phase::Deciding {
             let mut buffer = [0; limits::LAST_WORDS_BYTES_MAX];
             let told = self.last_words(PacketKind::ConnAck, reason, text, &mut buffer);
-            for properties in [told, Properties::NONE] {
-                let start = out.len();
-                self.put(
-                    Packet::ConnAck(ConnAck { session_present: false, reason, properties }),
-                    out,
-                );
-                if out.len() > start {
-                    break;
-                }
-            }
+            let reason = match reason.fits(PacketKind::ConnAck) && reason.is_failure() {
+                true => reason,
+                false => ReasonCode::UNSPECIFIED,
+            };
+            self.put_last(told, out, |properties| {
+                Packet::ConnAck(ConnAck { session_present: false, reason, properties })
+            });
         }
         self.phase = Phase::Closed;
         Closed { why, fault: Some(fault), will: false }
@@ -265,12 +219,9 @@ impl Server {
                 true => reason,
                 false => ReasonCode::PROTOCOL_ERROR,
             };
-            let packet = Packet::Disconnect(Disconnect { reason, properties });
-            let start = out.len();
-            let _ = packet.encode(self.version, out);
-            if out.len() - start > self.packet_bytes {
-                out.truncate(start);
-            }
+            self.put_last(properties, out, |properties| {
+                Packet::Disconnect(Disconnect { reason, properties })
+            });
         }
         let will = self.phase == Phase::Open && self.will.is_some();
         self.phase = Phase::Closed;
@@ -282,6 +233,20 @@ impl Server {
         let will = self.phase == Phase::Open && self.will.is_some();
         self.phase = Phase::Closed;
         Closed { why, fault: Some(Fault::Unavailable), will }
+    }
+
+    /// Says the last packet, without its properties when the client has no room for them.
+    fn put_last<'b>(
+        &self,
+        properties: Properties<'b>,
+        out: &mut Vec<u8>,
+        packet: impl Fn(Properties<'b>) -> Packet<'b>,
+    ) {
+        let start = out.len();
+        self.put(packet(properties), out);
+        if out.len() == start {
+            self.put(packet(Properties::NONE), out);
+        }
     }
 
     /// Where else to go, and why.

@@ -447,12 +447,16 @@ impl Server {
     }
 
     /// Sends the answers that are due, in order, up to the first whose ticket `outcome` does not know yet.
-    /// `false` when something that has no word for failure failed: the connection has to end.
+    /// `false` when something that has no word for failure failed: the connection has to end. After the
+    /// end nothing is due: what the client sends again is answered on its next connection.
     pub fn settle(
         &mut self,
         mut outcome: impl FnMut(u64) -> Option<ReasonCode>,
         out: &mut Vec<u8>,
     ) -> bool {
+        if self.phase == Phase::Closed {
+            return true;
+        }
         while let Some(first) = self.pending.front() {
             let known = match first {
                 Pending::Message { state: State::Ticket(ticket), .. }

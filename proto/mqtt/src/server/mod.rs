@@ -17,14 +17,15 @@
 mod connect;
 mod incoming;
 mod outgoing;
+mod will;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 
 use hedgerow_base::{Deadline, Fault, Timestamp};
 
-pub use connect::KeptWill;
 use incoming::{Pending, TurnedAway};
 pub use outgoing::Delivery;
+pub use will::KeptWill;
 
 use crate::{
     Connect, PacketId, Properties, Publish, QueueBounds, ReasonCode, Session, Subscribe,

@@ -153,10 +153,12 @@ fn a_reason_is_told_unless_the_client_wants_none() {
     for (properties, bytes) in [(Properties::NONE, 11), (quiet, 5)] {
         let wants = hedgerow_mqtt::Connect { properties, ..connect(Version::V5, true) };
         let mut pair = Pair::open(Settings::default(), &wants);
-        let id = hedgerow_mqtt::PacketId::MIN;
-        let asked = (id, QoS::AtLeastOnce);
-        pair.server.acknowledge(asked, ReasonCode::NOT_AUTHORIZED, Some("no"), &mut pair.down);
-        assert_eq!(pair.down.len(), bytes, "{:02x?}", pair.down);
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let asked = (hedgerow_mqtt::PacketId::MIN, qos);
+            pair.server.acknowledge(asked, ReasonCode::NOT_AUTHORIZED, Some("no"), &mut pair.down);
+            assert_eq!(pair.down.len(), bytes, "{:02x?}", pair.down);
+            pair.down.clear();
+        }
     }
 }
 

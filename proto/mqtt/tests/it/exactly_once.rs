@@ -20,7 +20,8 @@ fn lasting(version: Version) -> Pair {
     Pair::open(Settings::default(), &Connect { properties, ..connect(version, false) })
 }
 
-fn again(pair: &mut Pair) {
+/// A new connection of the same client; gives what the server says after CONNACK.
+fn again(pair: &mut Pair) -> Vec<u8> {
     let mut buffer = [0; 8];
     let mut writer = PropertyWriter::new(&mut buffer, Place::Packet(PacketKind::Connect));
     writer.push(PropertyId::SESSION_EXPIRY_INTERVAL, Value::Word(60)).unwrap();
@@ -37,7 +38,8 @@ fn again(pair: &mut Pair) {
     let mut up = vec![];
     hedgerow_mqtt::Packet::Connect(connect).encode(connect.version, &mut up).unwrap();
     hear(pair, &up);
-    pair.down.clear();
+    let all = said(pair);
+    all[2 + usize::from(all[1])..].to_vec()
 }
 
 /// The server takes these bytes; gives what it saw.
@@ -95,7 +97,7 @@ fn a_message_that_was_refused_may_come_again_as_a_new_one() {
     hear(&mut pair, &publish(Version::V5, 7, false));
     pair.server.settle(|_| Some(ReasonCode::QUOTA_EXCEEDED), &mut pair.down);
     assert_eq!(said(&mut pair), b"\x50\x03\x00\x07\x97");
-    assert_eq!(hear(&mut pair, &publish(Version::V5, 7, false)).len(), 1);
+    assert_eq!(hear(&mut pair, &publish(Version::V5, 7, false)), ["publish t Some(7) dup=false"]);
 }
 
 #[test]
@@ -140,33 +142,36 @@ fn a_message_for_the_client_goes_on_from_where_the_connection_broke() {
         pair.deliver_as(&message("t", TWICE), &options);
         let first = said(&mut pair);
         assert_eq!(first[0], 0x34);
-        again(&mut pair);
-        pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
+        let dup = |packet: &[u8]| [&[packet[0] | 8], &packet[1..]].concat();
+        assert_eq!(again(&mut pair), dup(&first));
         hear(&mut pair, b"\x50\x02\x00\x01");
         assert_eq!(said(&mut pair), b"\x62\x02\x00\x01");
-        again(&mut pair);
-        // The client has the message: only the release comes again, at the next turn of the driver.
-        let mut down = vec![];
-        pair.server.session_mut();
-        pair.server.send(pair.now, usize::MAX, u64::MAX, &mut down);
-        assert!(down.is_empty(), "it left with the CONNACK");
+        assert_eq!(again(&mut pair), b"\x62\x02\x00\x01", "the client has it: only the release");
+        pair.server.send(pair.now, usize::MAX, u64::MAX, &mut pair.down);
+        assert!(said(&mut pair).is_empty(), "once a connection");
         hear(&mut pair, b"\x50\x02\x00\x01");
         assert_eq!(said(&mut pair), b"\x62\x02\x00\x01", "asked again, it is said again");
         hear(&mut pair, b"\x70\x02\x00\x01");
         assert_eq!(pair.server.session().queued(), 0);
         hear(&mut pair, b"\x70\x02\x00\x01");
         assert!(pair.closed.is_none(), "a PUBCOMP too many is harmless");
+        assert_eq!(again(&mut pair), b"", "it is complete");
     }
 }
 
 #[test]
 fn a_message_that_the_client_refuses_is_done() {
     let mut pair = lasting(Version::V5);
-    pair.deliver_as(&message("t", TWICE), &DeliveryOptions::of(TWICE));
-    said(&mut pair);
-    assert_eq!(hear(&mut pair, b"\x50\x03\x00\x01\x97"), ["acknowledged"]);
-    assert!(said(&mut pair).is_empty());
-    assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+    for (qos, refusal) in
+        [(TWICE, b"\x50\x03\x00\x01\x97"), (QoS::AtLeastOnce, b"\x40\x03\x00\x02\x97")]
+    {
+        pair.deliver_as(&message("t", qos), &DeliveryOptions::of(qos));
+        said(&mut pair);
+        assert_eq!(hear(&mut pair, refusal), ["acknowledged"]);
+        assert!(said(&mut pair).is_empty());
+        assert_eq!((pair.server.session().queued(), pair.server.session().queued_bytes()), (0, 0));
+        assert_eq!(again(&mut pair), b"");
+    }
 }
 
 #[test]

@@ -54,7 +54,14 @@ fn reserved_bits_are_refused_in_every_packet() {
         );
     }
     malformed(V311, &[b"\x82\x06\x00\x01\x00\x01a\x04", b"\xf0\x00"]);
-    malformed(V5, &[b"\x82\x07\x00\x01\x00\x00\x01a\x40"]);
+    malformed(
+        V5,
+        &[
+            b"\x82\x07\x00\x01\x00\x00\x01a\x40",
+            b"\x82\x07\x00\x01\x00\x00\x01a\x80",
+            b"\x10\x0d\x00\x04MQTT\x05\x03\x00\x00\x00\x00\x00",
+        ],
+    );
 }
 
 #[test]
@@ -130,6 +137,36 @@ fn strings_that_are_not_utf_8_or_hold_a_null_are_refused() {
 }
 
 #[test]
+fn each_field_that_is_a_string_is_checked() {
+    for bad in [b"\xc3\x28", b"\xed\xa0", b"a\x00"] {
+        let with = |before: &[u8], after: &[u8]| {
+            let mut packet = [before, bad, after].concat();
+            packet[1] = u8::try_from(packet.len() - 2).unwrap();
+            packet
+        };
+        for packet in [
+            // Client identifier, will topic, user name.
+            with(b"\x10\x00\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02", b""),
+            with(b"\x10\x00\x00\x04MQTT\x05\x06\x00\x00\x00\x00\x01c\x00\x00\x02", b"\x00\x00"),
+            with(b"\x10\x00\x00\x04MQTT\x05\x82\x00\x00\x00\x00\x01c\x00\x02", b""),
+            // Topic, response topic, content type.
+            with(b"\x30\x00\x00\x02", b"\x00"),
+            with(b"\x30\x00\x00\x01a\x05\x08\x00\x02", b""),
+            with(b"\x30\x00\x00\x01a\x05\x03\x00\x02", b""),
+            // A filter of SUBSCRIBE and of UNSUBSCRIBE.
+            with(b"\x82\x00\x00\x01\x00\x00\x02", b"\x00"),
+            with(b"\xa2\x00\x00\x01\x00\x00\x02", b""),
+        ] {
+            malformed(V5, &[&packet]);
+            let at = packet.windows(2).rposition(|two| two == bad).unwrap();
+            let mut good = packet;
+            good[at..at + 2].copy_from_slice(b"ok");
+            super::vectors::decode(&good, V5);
+        }
+    }
+}
+
+#[test]
 fn connects_that_contradict_themselves_are_refused() {
     malformed(
         V311,
@@ -138,6 +175,14 @@ fn connects_that_contradict_themselves_are_refused() {
             b"\x10\x0c\x00\x04MQTT\x04\x20\x00\x00\x00\x00",
             b"\x10\x10\x00\x04MQTT\x04\x1e\x00\x00\x00\x00\x00\x01w\x00\x00"[..18].as_ref(),
             b"\x10\x0f\x00\x04MQTT\x04\x42\x00\x00\x00\x00\x00\x01p",
+        ],
+    );
+    malformed(
+        V5,
+        &[
+            b"\x10\x0d\x00\x04MQTT\x05\x12\x00\x00\x00\x00\x00",
+            b"\x10\x0d\x00\x04MQTT\x05\x22\x00\x00\x00\x00\x00",
+            b"\x10\x13\x00\x04MQTT\x05\x1e\x00\x00\x00\x00\x00\x00\x00\x01w\x00\x00",
         ],
     );
     for (bytes, level) in [

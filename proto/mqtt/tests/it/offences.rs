@@ -31,6 +31,7 @@ fn an_offence_in_5_is_answered_with_its_reason() {
         (b"\x20\x03\x00\x00\x00", "disconnect 0x82", "protocol-error"),
         (b"\xd0\x00", "disconnect 0x82", "protocol-error"),
         (b"\x2f\x00", "disconnect 0x81", "malformed"),
+        (b"\xe1\x00", "disconnect 0x81", "malformed"),
         (b"\x90\x01\x00", "disconnect 0x82", "protocol-error"),
         (b"\xb0\x02\x00\x00", "disconnect 0x82", "protocol-error"),
         (b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x00", "disconnect 0x82", "protocol-error"),
@@ -72,15 +73,19 @@ fn a_release_of_something_unknown_is_answered() {
 
 #[test]
 fn anything_before_a_connect_ends_without_a_word() {
-    for bytes in
-        [&b"\xc0\x00"[..], b"\x30\x03\x00\x01t", b"\x16\x03\x01\x00", b"GET / HTTP/1.1\r\n"]
-    {
+    let cases: [(&[u8], Option<&str>); 5] = [
+        (b"\xc0\x00", Some("no-connect")),
+        (b"\x30\x03\x00\x01t", Some("no-connect")),
+        (b"\xe0\x00", Some("no-connect")),
+        // These read as the beginning of a packet: the deadline ends them.
+        (b"\x16\x03\x01\x00", None),
+        (b"GET / HTTP/1.1\r\n", None),
+    ];
+    for (bytes, why) in cases {
         let mut pair = Pair::new(Settings::default());
         pair.serve(bytes, &mut vec![]);
-        let words = ["no-connect", "packet-too-large"];
-        // An HTTP request reads as a packet of 69 bytes that is not all there: the deadline ends it.
-        let ended = pair.closed.is_some_and(|closed| words.contains(&closed.why));
-        assert!(ended || pair.server.deadline().is_some(), "{bytes:02x?}");
+        assert_eq!(pair.closed.map(|end| end.why), why, "{bytes:02x?}");
+        assert_eq!(pair.server.deadline().is_some(), why.is_none(), "{bytes:02x?}");
         assert_eq!(pair.down, b"");
     }
 }
@@ -95,8 +100,12 @@ fn a_connect_that_does_not_come_in_time_ends_the_connection() {
     assert_eq!((closed.why, closed.will, pair.down.len()), ("connect-timeout", false, 0));
 }
 
+/// What a client saw that was turned away, and its connection ended.
 fn refused(connect: &Connect<'_>) -> Vec<String> {
-    Pair::new(Settings::default()).dial(connect)
+    let mut pair = Pair::new(Settings::default());
+    let log = pair.dial(connect);
+    assert!(pair.closed.is_some() && !pair.server.is_open(), "{log:?}");
+    log
 }
 
 #[test]
@@ -105,7 +114,7 @@ fn connects_are_refused_with_the_reason_that_their_version_has() {
     for (version, told) in [(Version::V311, "refused 0x85"), (Version::V5, "refused 0x85")] {
         assert_eq!(refused(&Connect { client_id: &long, ..connect(version, true) }), [told]);
         let fits = Connect { client_id: &long[1..], ..connect(version, true) };
-        assert_eq!(refused(&fits), ["connected present=false"]);
+        Pair::open(Settings::default(), &fits);
     }
     let nameless = Connect { client_id: "", ..connect(Version::V311, false) };
     assert_eq!(refused(&nameless), ["refused 0x85"], "nameless and to be remembered");
@@ -318,18 +327,20 @@ fn nothing_is_sent_past_the_client_s_maximum_packet_size() {
     let mut pair = Pair::new(Settings::default());
     pair.dial(&Connect { properties, ..connect(Version::V5, true) });
     assert!(pair.server.takes(16) && !pair.server.takes(17));
-    let id = hedgerow_mqtt::PacketId::MIN;
-    let asked = (id, QoS::AtLeastOnce);
-    pair.server.acknowledge(
-        asked,
-        ReasonCode::NOT_AUTHORIZED,
-        Some("a text that is long"),
-        &mut pair.down,
-    );
-    assert_eq!(pair.down, b"\x40\x03\x00\x01\x87", "without the reason string");
-    pair.down.clear();
+    let text = Some("a text that is long");
+    for (qos, told) in
+        [(QoS::AtLeastOnce, b"\x40\x03\x00\x01\x87"), (QoS::ExactlyOnce, b"\x50\x03\x00\x01\x87")]
+    {
+        let asked = (hedgerow_mqtt::PacketId::MIN, qos);
+        pair.server.acknowledge(asked, ReasonCode::NOT_AUTHORIZED, text, &mut pair.down);
+        assert_eq!(pair.down, told, "without the reason string");
+        pair.down.clear();
+    }
     pair.deliver(&Publish { payload: b"1234567890", ..message("t", QoS::AtLeastOnce) });
     assert_eq!((pair.down.len(), pair.server.session().queued()), (0, 0), "18 bytes");
     pair.deliver(&Publish { payload: b"12345678", ..message("t", QoS::AtLeastOnce) });
     assert_eq!(pair.down.len(), 16);
+    pair.down.clear();
+    pair.server.close(ReasonCode::SERVER_BUSY, "test", Fault::Unavailable, text, &mut pair.down);
+    assert_eq!(pair.down, b"\xe0\x01\x89", "without the reason string");
 }

@@ -23,6 +23,8 @@ fn unacknowledged_messages_come_again_with_dup_and_their_identifiers() {
     }
     let sent = std::mem::take(&mut pair.down);
     let mut log = vec![];
+    pair.server.send(pair.now.plus_ms(86_400_000), usize::MAX, u64::MAX, &mut pair.down);
+    assert!(pair.down.is_empty(), "not before the next connection");
     pair.answer(&sent, &mut log);
     // Only the acknowledgement of the second one arrives.
     let acks = std::mem::take(&mut pair.up);

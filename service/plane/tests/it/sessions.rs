@@ -1,6 +1,8 @@
 use hedgerow_base::{Incarnation, TenantId};
-use hedgerow_plane::{Identity, ValidCertificate, Verdict};
-use hedgerow_policy::{CertificateId, Standing};
+use hedgerow_plane::{DeviceAdmission, Identity, ValidCertificate, Verdict};
+use hedgerow_policy::{
+    CertificateId, PasswordId, PersonId, Role, Scopes, Standing, WeakDevice, Witness,
+};
 
 use crate::house::{CERTIFICATE, DEVICE, NOW, OTHER, admission, house, own, peer, peer_as};
 
@@ -142,4 +144,62 @@ fn what_a_cut_device_leaves_behind_has_no_rights() {
     house.plane.directory().apply(admission(DEVICE, Standing::Cut));
     assert_eq!(word(house.plane.rejudge(&mut session, NOW)), "cut");
     assert_eq!(house.refused(&session, &own("events/identified"), "{}"), "standing", "its will");
+}
+
+#[test]
+fn who_was_here_before_is_admitted_again_while_its_proof_holds() {
+    let house = house();
+    let (directory, session) = (house.plane.directory(), house.session());
+    let proof = house.plane.proof_of(&session).unwrap();
+    let again = |at| house.plane.admit_again(&proof, at);
+    assert_eq!(again(NOW).unwrap().identity(), session.identity());
+    house.publish(&again(NOW).unwrap(), &own("events/identified"), "{}");
+    assert!(again(NOW.plus_ms(1000)).is_none(), "its certificate has expired");
+    let mut changed = admission(DEVICE, Standing::Full);
+    changed.incarnation = Incarnation(2);
+    directory.apply(changed);
+    assert!(again(NOW).is_none(), "it lives another life");
+    let mut changed = admission(DEVICE, Standing::Full);
+    changed.certificates.clear();
+    directory.apply(changed);
+    assert!(again(NOW).is_none(), "its certificate was revoked");
+    directory.apply(admission(DEVICE, Standing::Remediate));
+    let narrow = again(NOW).unwrap();
+    assert_eq!(house.refused(&narrow, &own("properties/cpuPercent"), "1"), "standing");
+    directory.apply(admission(DEVICE, Standing::Cut));
+    assert!(again(NOW).is_none(), "it was cut off");
+    directory.remove(TenantId::FIRST, DEVICE);
+    assert!(again(NOW).is_none(), "it is not known");
+}
+
+#[test]
+fn a_password_and_a_token_are_asked_for_again_and_what_has_neither_is_not_admitted() {
+    let house = house();
+    let directory = house.plane.directory();
+    let weak = |password| DeviceAdmission { password, ..admission(DEVICE, Standing::Full) };
+    let password = PasswordId([7; 32]);
+    directory.apply(weak(Some(password)));
+    let shown = WeakDevice { tenant: TenantId::FIRST, device: DEVICE, password };
+    let session = house.plane.admit(Witness::of_a_proof().weak_device(shown), NOW).unwrap();
+    let proof = house.plane.proof_of(&session).unwrap();
+    assert!(house.plane.admit_again(&proof, NOW).is_some());
+    directory.apply(weak(Some(PasswordId([8; 32]))));
+    assert!(house.plane.admit_again(&proof, NOW).is_none(), "it was changed");
+
+    let session = house.program(TenantId::FIRST, Scopes::NONE, &["publish lab/#"]);
+    let proof = house.plane.proof_of(&session).unwrap();
+    let again = house.plane.admit_again(&proof, NOW).unwrap();
+    assert_eq!(house.refused(&again, "other", "x"), "grant");
+    assert!(house.plane.admit_again(&proof, NOW.plus_ms(1000)).is_none(), "it has expired");
+    for cut in 0..proof.len() {
+        assert!(house.plane.admit_again(&proof[..cut], NOW).is_none(), "{cut}");
+    }
+    let other = [&proof[..proof.len() - 1], &[0]].concat();
+    assert!(house.plane.admit_again(&other, NOW).is_none(), "another token of that number");
+    let witness = Witness::of_a_proof();
+    let person = witness.person(TenantId::FIRST, PersonId(1), Role::Owner);
+    for peer in [witness.loopback_tester(), person] {
+        let session = house.plane.admit(peer, NOW).unwrap();
+        assert_eq!(house.plane.proof_of(&session), None);
+    }
 }
