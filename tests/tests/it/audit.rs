@@ -1,7 +1,12 @@
 //! The audit log is changed, shortened and reordered behind the hub's back; verification finds it.
 
+use std::{
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
+};
+
 use hedgerow_scenarios::{RunningHub, TestDevice};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn sql(hub: &RunningHub, statement: &str) {
     let done = std::process::Command::new("python3")
@@ -42,4 +47,27 @@ fn a_changed_missing_reordered_or_truncated_record_is_found() {
         let (sound, problems) = verify(&hub);
         assert!(!sound && problems.contains(says), "{damage}: {problems}");
     }
+}
+
+#[test]
+fn a_log_that_grows_while_it_is_verified_is_sound() {
+    const ROUNDS: usize = 60;
+    let hub = RunningHub::start(&[]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let grow = |name: &'static str| {
+            let (hub, is_over) = (&hub, &is_over);
+            move || {
+                while !is_over.load(SeqCst) {
+                    hub.post("/api/v1/claims", &json!({"name": name, "expires_in": 60}));
+                }
+            }
+        };
+        scope.spawn(grow("one"));
+        scope.spawn(grow("other"));
+        let verified: Vec<_> = (0..ROUNDS).map(|_| verify(&hub)).collect();
+        is_over.store(true, SeqCst);
+        let accused: Vec<_> = verified.iter().filter(|(sound, _)| !sound).collect();
+        assert!(accused.is_empty(), "{} of {ROUNDS}: {accused:?}", accused.len());
+    });
 }
