@@ -1,7 +1,7 @@
 //! Which certificates the hub issues, to whom, and which it takes back.
 //!
 //! Everything here is a decision: [`Request::parse`] reads what a device asks for, [`enrol`] says what to
-//! sign or why not, as a [`CertificatePlan`]; [`authority`] plans the hub's own certificates,
+//! sign or why not, as a [`CertificatePlan`]; [`rescue`] the same for a certificate that has expired; [`authority`] plans the hub's own certificates,
 //! [`revocation`] its list of the revoked. The name in a certificate comes from our decision, never from
 //! the request. Keys and signatures are `io/keys`' business, records `io/store`'s.
 //!
@@ -13,6 +13,7 @@ pub mod enrol;
 pub mod limits;
 mod plan;
 mod request;
+pub mod rescue;
 pub mod revocation;
 
 pub use claim::{Claim, ClaimState};

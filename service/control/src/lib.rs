@@ -21,6 +21,7 @@ mod people;
 pub mod ports;
 mod profiles;
 mod readings;
+mod rescue;
 mod revocation;
 mod rotation;
 mod standing;

@@ -19,6 +19,7 @@ mod kill;
 mod limits;
 mod metrics;
 mod profiles;
+mod rescue;
 mod rights;
 mod rotation;
 mod sessions;

@@ -55,7 +55,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     let mut serving = Vec::new();
 
     let limits = &file.limits;
-    let mqtt = open_mqtt(hub, up, file, welcome.clone()).await?;
+    let mqtt = open_mqtt(hub, up, file, welcome).await?;
     let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
@@ -75,7 +75,8 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     ];
     let gauges = Gauges::new(hub, wire, open, limits.clone());
 
-    let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
+    let lapsed_too = ClientCertificates::WelcomeLapsed(Arc::clone(&hub.trust.anchors));
+    let tls = config(Arc::clone(&slot), lapsed_too, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
         authorities: authorities(&hub.trust),

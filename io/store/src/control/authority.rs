@@ -329,6 +329,7 @@ mod tests {
         let store = open(&directory).await;
         let found = store.certificate(CertificateId([0; 32])).await.unwrap().unwrap();
         assert_eq!(found.issuer, SECOND, "the second row is the issuing CA");
+        assert!(found.used.is_some(), "nobody knows, so that it counts as used");
         store.commit(commit(vec![ca(SECOND, 9)])).await.unwrap();
         store.commit(commit(vec![distrust(AuthorityId(3), 1)])).await.unwrap();
         assert_eq!(store.distrusted(NOW).await.unwrap(), [CertificateId([0; 32])]);
