@@ -98,6 +98,20 @@ pub fn public_key(der: &[u8]) -> Option<Vec<u8>> {
     Some(certificate.public_key().raw.to_vec())
 }
 
+/// The name of a certificate's subject in DER; `None` when it can't be read.
+#[must_use]
+pub fn subject(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.subject().as_raw().to_vec())
+}
+
+/// Whether a certificate of ours names this CA as its issuer. Each of our issuing CAs has a name of its own.
+#[must_use]
+pub fn is_issued_by(der: &[u8], ca: &[u8]) -> bool {
+    let issuer = X509Certificate::from_der(der).ok().map(|(_, one)| one.issuer().as_raw().to_vec());
+    issuer.is_some() && issuer == subject(ca)
+}
+
 /// The serial number of a certificate of ours; `None` when it is not one.
 #[must_use]
 pub fn serial(der: &[u8]) -> Option<Serial> {

@@ -1,4 +1,4 @@
-//! The door for devices: EST, the revocation list, checkpoints of the audit log.
+//! The door for devices: EST, revocation lists and the word on single certificates, checkpoints of the audit log.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use hedgerow_tlog::Note;
 use serde::Deserialize;
 
 use crate::{
-    Caller, RevocationLists, est, limits::BODY_BYTES_MAX, problem::status_of, rest::devices::hex,
+    Caller, RevocationLists, est, limits::BODY_BYTES_MAX, ocsp, problem::status_of,
+    rest::devices::hex,
 };
 
 /// What the handlers need.
@@ -38,13 +39,15 @@ pub struct Devices {
 }
 
 /// Every route of this door, for the test that tries each without rights.
-pub const ROUTES: [(&str, &str); 7] = [
+pub const ROUTES: [(&str, &str); 9] = [
     ("GET", "/.well-known/est/cacerts"),
     ("GET", "/.well-known/est/csrattrs"),
     ("POST", "/.well-known/est/simpleenroll"),
     ("POST", "/.well-known/est/simplereenroll"),
     ("GET", "/.well-known/hedgerow"),
     ("GET", "/crl/{name}"),
+    ("POST", "/ocsp"),
+    ("GET", "/ocsp/{*request}"),
     ("GET", "/audit/checkpoint"),
 ];
 
@@ -59,6 +62,8 @@ pub fn router(devices: Arc<Devices>) -> Router {
         .nest(BASE_PATH, est)
         .route("/.well-known/hedgerow", get(doors))
         .route("/crl/{name}", get(crl))
+        .route("/ocsp", post(ocsp::post))
+        .route("/ocsp/{*request}", get(ocsp::get))
         .route("/audit/checkpoint", get(checkpoint))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(devices)

@@ -1,12 +1,13 @@
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use hedgerow_base::Timestamp;
 use hedgerow_control::{Control, Failure, ListOf};
 
-use crate::limits::CRL_KEEP_MS;
+use crate::{limits::CRL_KEEP_MS, ocsp::Words};
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -17,9 +18,18 @@ struct Kept {
 }
 
 /// The signed lists that are given out, each made anew when something was revoked or it gets old. There are
-/// as many as CAs.
-#[derive(Debug, Default)]
-pub struct RevocationLists(Mutex<Kept>);
+/// as many as CAs. The words on single certificates are with them.
+#[derive(Default)]
+pub struct RevocationLists {
+    lists: Mutex<Kept>,
+    pub(crate) words: Words,
+}
+
+impl fmt::Debug for RevocationLists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RevocationLists(..)")
+    }
+}
 
 impl RevocationLists {
     /// Something was revoked: the next one who asks gets a new list.
@@ -27,6 +37,8 @@ impl RevocationLists {
         let mut kept = self.kept();
         kept.revocations += 1;
         kept.lists.clear();
+        drop(kept);
+        self.words.forget();
     }
 
     /// The list of one CA in DER.
@@ -57,6 +69,6 @@ impl RevocationLists {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,8 +12,10 @@ use hedgerow_control::{
 use hedgerow_identity::{
     CertificatePlan, Issuer as By, Name, Usage, authority,
     limits::ISSUING_CAS_MAX,
+    ocsp::OcspPlan,
     revocation::{CrlPlan, Reason},
 };
+use hedgerow_onboarding::ocsp::Draft;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
@@ -108,6 +110,15 @@ impl Authority {
         Ok(certificate.map_err(broken)?.der().to_vec())
     }
 
+    fn word(&self, plan: &OcspPlan, issuer: &[u8]) -> Result<Vec<u8>, Failure> {
+        let key = self.signing(issuer)?;
+        let OcspPlan { answers, nonce, this_update, next_update } = plan;
+        let draft = Draft::new(key.spki(), answers, nonce.as_deref(), *this_update, *next_update)
+            .map_err(broken)?;
+        let signature = key.sign(draft.to_be_signed())?;
+        Ok(draft.finish(&signature))
+    }
+
     fn list(&self, plan: &CrlPlan, issuer: Vec<u8>) -> Result<Vec<u8>, Failure> {
         let hand = Hand(self.signing(&issuer)?);
         let issuer = Issuer::from_ca_cert_der(&issuer.into(), hand);
@@ -148,6 +159,10 @@ impl Signer for Authority {
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
         Box::pin(async move { self.list(&plan, issuer) })
     }
+
+    fn ocsp(&self, plan: OcspPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { self.word(&plan, &issuer) })
+    }
 }
 
 fn params(plan: &CertificatePlan) -> Result<CertificateParams, Failure> {
@@ -160,7 +175,12 @@ fn params(plan: &CertificatePlan) -> Result<CertificateParams, Failure> {
     params.use_authority_key_identifier_extension = true;
     params.subject_alt_names = plan.names.iter().map(san).collect::<Result<_, _>>()?;
     let ca = |below| IsCa::Ca(BasicConstraints::Constrained(below));
-    let signs = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    // The last is for the words on single certificates (RFC 5280 section 4.2.1.3, RFC 6960 section 4.2.2.2).
+    let signs = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     (params.is_ca, params.key_usages, params.extended_key_usages) = match plan.usage {
         Usage::RootCa => (ca(1), signs, vec![]),
         Usage::IssuingCa => (ca(0), signs, vec![]),
@@ -364,5 +384,34 @@ mod tests {
         let one = list.iter_revoked_certificates().next().unwrap();
         assert_eq!(one.raw_serial(), serial.as_bytes());
         assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+    }
+
+    #[test]
+    fn a_word_on_a_certificate_is_signed_by_the_key_of_its_issuer() {
+        let (_directory, ca, root, issuing) = made();
+        let plan = OcspPlan {
+            answers: Vec::new(),
+            nonce: None,
+            this_update: NOW,
+            next_update: NOW.plus_ms(1),
+        };
+        let point = |der: &[u8]| authority::public_key(der).unwrap();
+        for issuer in [&root, &issuing] {
+            let draft = Draft::new(&point(issuer), &[], None, NOW, NOW.plus_ms(1)).unwrap();
+            let word = ca.word(&plan, issuer).unwrap();
+            let signed = draft.to_be_signed();
+            let at = word.windows(signed.len()).position(|window| window == signed).unwrap();
+            // After what is signed: the algorithm (12 bytes), the BIT STRING's tag, length and unused bits.
+            let signature = &word[at + signed.len() + 15..];
+            let spki = point(issuer);
+            let key = &spki[spki.len() - 65..];
+            let key = aws_lc_rs::signature::UnparsedPublicKey::new(
+                &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1,
+                key,
+            );
+            key.verify(signed, signature).unwrap();
+        }
+        let (_other, stranger, ..) = made();
+        assert!(stranger.word(&plan, &issuing).is_err());
     }
 }

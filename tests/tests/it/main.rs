@@ -18,6 +18,7 @@ mod interop;
 mod kill;
 mod limits;
 mod metrics;
+mod ocsp;
 mod profiles;
 mod rescue;
 mod rights;
