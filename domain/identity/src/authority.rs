@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hedgerow_base::Timestamp;
 use hedgerow_onboarding::renewal;
-use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 use crate::{
     CertificatePlan, Issuer, Name, Serial, Usage,
@@ -103,6 +103,16 @@ pub fn public_key(der: &[u8]) -> Option<Vec<u8>> {
 pub fn subject(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(certificate.subject().as_raw().to_vec())
+}
+
+/// The subjectKeyIdentifier of a CA of ours; `None` when there is none.
+#[must_use]
+pub fn key_identifier(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+        _ => None,
+    })
 }
 
 /// Whether a certificate of ours names this CA as its issuer. Each of our issuing CAs has a name of its own.

@@ -26,6 +26,8 @@ pub const CRL_LIFE_MS: i64 = DAY_MS;
 pub const RESCUE_DAYS_DEFAULT: u32 = 30;
 /// The most days that an owner can allow.
 pub const RESCUE_DAYS_MAX: u32 = 3650;
+/// How long deltas add to the same revocation list.
+pub const CRL_BASE_LIFE_MS: i64 = DAY_MS;
 /// How long the word on a single certificate is good for; it is given anew at half of that and at every revocation.
 pub const OCSP_LIFE_MS: i64 = HOUR_MS;
 /// Bytes of a certification request.

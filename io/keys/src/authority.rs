@@ -13,13 +13,12 @@ use hedgerow_identity::{
     CertificatePlan, Issuer as By, Name, Usage, authority,
     limits::ISSUING_CAS_MAX,
     ocsp::OcspPlan,
-    revocation::{CrlPlan, Reason},
+    revocation::{CrlPlan, Revoked},
 };
-use hedgerow_onboarding::ocsp::Draft;
+use hedgerow_onboarding::{crl, ocsp::Draft};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
-    RevocationReason, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
     SubjectPublicKeyInfo,
 };
 use time::OffsetDateTime;
@@ -119,27 +118,27 @@ impl Authority {
         Ok(draft.finish(&signature))
     }
 
-    fn list(&self, plan: &CrlPlan, issuer: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let hand = Hand(self.signing(&issuer)?);
-        let issuer = Issuer::from_ca_cert_der(&issuer.into(), hand);
-        let revoked = plan.revoked.iter().map(|one| {
-            Ok(RevokedCertParams {
-                serial_number: SerialNumber::from_slice(one.serial.as_bytes()),
-                revocation_time: moment(one.at)?,
-                reason_code: reason(one.reason),
-                invalidity_date: None,
-            })
-        });
-        let params = CertificateRevocationListParams {
-            this_update: moment(plan.this_update)?,
-            next_update: moment(plan.next_update)?,
-            crl_number: SerialNumber::from_slice(&plan.number.to_be_bytes()),
-            issuing_distribution_point: None,
-            revoked_certs: revoked.collect::<Result<_, Failure>>()?,
-            key_identifier_method: KeyIdMethod::Sha256,
+    fn list(&self, plan: &CrlPlan, issuer: &[u8]) -> Result<Vec<u8>, Failure> {
+        let unreadable = || broken("an issuer's certificate can't be read");
+        let key = self.signing(issuer)?;
+        let entry = |one: &Revoked| crl::Entry {
+            serial: one.serial.as_bytes().to_vec(),
+            at: one.at,
+            reason: one.reason.code(),
         };
-        let list = params.signed_by(&issuer.map_err(broken)?).map_err(broken)?;
-        Ok(list.der().to_vec())
+        let entries: Vec<_> = plan.revoked.iter().map(entry).collect();
+        let draft = crl::Draft::new(&crl::Contents {
+            issuer: &authority::subject(issuer).ok_or_else(unreadable)?,
+            issuer_key: &authority::key_identifier(issuer).ok_or_else(unreadable)?,
+            number: plan.number,
+            base: plan.base,
+            freshest: plan.freshest.as_deref(),
+            at: plan.this_update,
+            next: plan.next_update,
+            entries: &entries,
+        });
+        let signature = key.sign(draft.to_be_signed())?;
+        Ok(draft.finish(&signature))
     }
 }
 
@@ -157,7 +156,7 @@ impl Signer for Authority {
     }
 
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
-        Box::pin(async move { self.list(&plan, issuer) })
+        Box::pin(async move { self.list(&plan, &issuer) })
     }
 
     fn ocsp(&self, plan: OcspPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
@@ -210,17 +209,6 @@ fn moment(at: Timestamp) -> Result<OffsetDateTime, Failure> {
     OffsetDateTime::from_unix_timestamp(at.as_secs()).map_err(broken)
 }
 
-const fn reason(reason: Reason) -> Option<RevocationReason> {
-    match reason {
-        // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
-        Reason::Unspecified => None,
-        Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
-        Reason::CaCompromise => Some(RevocationReason::CaCompromise),
-        Reason::Superseded => Some(RevocationReason::Superseded),
-        Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
-    }
-}
-
 fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::new(Fault::Broken, format!("a certificate could not be made: {error}"))
 }
@@ -252,7 +240,11 @@ impl SigningKey for Hand {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_identity::{Serial, limits::DEVICE_LIFE_MS, revocation};
+    use hedgerow_identity::{
+        Serial,
+        limits::DEVICE_LIFE_MS,
+        revocation::{self, Reason},
+    };
     use x509_parser::prelude::{FromDer, X509Certificate};
     use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -354,7 +346,7 @@ mod tests {
         let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
         let refused = ca.issue(&plan, Some(foreign.clone())).unwrap_err();
         assert!(refused.reason.contains("key of an issuer's certificate"), "{refused}");
-        assert!(ca.list(&revocation::list([], 1, NOW), foreign).is_err());
+        assert!(ca.list(&revocation::list([], 1, NOW), &foreign).is_err());
     }
 
     #[test]
@@ -377,13 +369,21 @@ mod tests {
             reason: Reason::CessationOfOperation,
             not_after: NOW.plus_ms(1000),
         };
-        let list = ca.list(&revocation::list([revoked], 7, NOW), issuing.clone()).unwrap();
-        let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
-        let (_, issuing) = X509Certificate::from_der(&issuing).unwrap();
-        list.verify_signature(issuing.public_key()).unwrap();
-        let one = list.iter_revoked_certificates().next().unwrap();
-        assert_eq!(one.raw_serial(), serial.as_bytes());
-        assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+        let base = revocation::Base::of(&revocation::list([], 6, NOW));
+        let plan = revocation::list([revoked], 7, NOW);
+        for plan in [base.delta(&plan), plan] {
+            let list = ca.list(&plan, &issuing).unwrap();
+            let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
+            let (_, ca) = X509Certificate::from_der(&issuing).unwrap();
+            list.verify_signature(ca.public_key()).unwrap();
+            assert_eq!(list.issuer(), ca.subject());
+            let one = list.iter_revoked_certificates().next().unwrap();
+            assert_eq!(one.raw_serial(), serial.as_bytes());
+            assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+            let is_delta =
+                list.extensions().iter().any(|one| one.oid.to_id_string() == "2.5.29.27");
+            assert_eq!(is_delta, plan.base.is_some());
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub mod tag {
     pub const ENUMERATED: u8 = 0x0a;
     /// UTF8String.
     pub const UTF8_STRING: u8 = 0x0c;
+    /// UTCTime.
+    pub const UTC_TIME: u8 = 0x17;
     /// GeneralizedTime.
     pub const GENERALIZED_TIME: u8 = 0x18;
     /// SEQUENCE.

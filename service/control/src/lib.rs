@@ -46,7 +46,7 @@ pub use gate::{Control, Ports};
 pub use ocsp::{Responder, Word};
 pub use people::{Person, SignIn, SignInRequest};
 pub use profiles::{BUILT_IN, KnownProfile, NewProfile, Waiting};
-pub use revocation::ListOf;
+pub use revocation::{ListOf, Lists};
 pub use rotation::{CutOff, Distrusted};
 pub use standing::Cause;
 pub use tokens::{NewToken, Token, TokenCertificate};

@@ -177,3 +177,55 @@ fn a_word_is_kept_for_all_and_one_for_a_single_asker_is_signed_so_often_and_no_m
     assert!(lines.len() == 3 && (1..=400).contains(&later), "what is kept costs nothing: {said}");
     assert!(lines[1].ends_with("30030a0103"), "tryLater: {said}");
 }
+
+#[test]
+fn a_delta_adds_to_the_list_that_a_client_has() {
+    let hub = RunningHub::start(&[]);
+    written(&hub);
+    let [_lamp, gone, early] = ["lamp", "gone", "early"].map(|name| device(&hub, name));
+    hub.post(&format!("/api/v1/devices/{}/revoke", early.id()), &json!({"reason": "test"}));
+    let words = "
+        cat root.pem issuing0.pem >chain.pem
+        list() { curl --silent --fail --cacert root.pem \"https://$DEVICES/crl/$1\" | openssl crl -inform DER -out \"$2\"; }
+        check() { openssl verify -crl_check -CAfile chain.pem \"$@\" 2>&1 || true; }
+        number() { openssl crl -in $1 -noout -text | grep -A1 \"$2\" | tail -1 | tr -d ' '; }";
+    let run = |what: &str| script(&hub, &format!("{words}\n{what}"));
+    run("list issuing.crl base.pem; list issuing.delta.crl first.pem");
+    let said = run(
+        "number base.pem 'X509v3 CRL Number'; number first.pem 'X509v3 CRL Number'
+                    number first.pem 'Delta CRL Indicator'; openssl crl -in first.pem -noout -text",
+    );
+    let numbers: Vec<_> = said.lines().take(3).collect();
+    assert!(numbers.iter().all(|number| *number == numbers[0]), "the base of itself: {numbers:?}");
+    assert!(said.contains("No Revoked Certificates"), "{said}");
+
+    hub.post(&format!("/api/v1/devices/{}/revoke", gone.id()), &json!({"reason": "test"}));
+    // Where the list says that its delta is; by the hub's own name, whatever the machine calls itself.
+    run("url=$(openssl crl -in base.pem -noout -text | grep -o 'https://.*delta.crl')
+         curl --silent --fail --cacert root.pem --connect-to \"::127.0.0.1:\" \"$url\" | openssl crl -inform DER -out delta.pem
+         cat base.pem delta.pem >both.pem; list issuing.crl whole.pem");
+    let said = run("openssl crl -in delta.pem -noout -text -CAfile chain.pem");
+    assert!(said.contains("verify OK") && said.contains("Delta CRL Indicator: critical"), "{said}");
+    assert_eq!(said.matches("Serial Number").count(), 1, "only what came since: {said}");
+    let same = run("number delta.pem 'Delta CRL Indicator'; number base.pem 'X509v3 CRL Number'
+                    number delta.pem 'X509v3 CRL Number'; number whole.pem 'X509v3 CRL Number'");
+    let [of, base, delta, whole] = same.lines().collect::<Vec<_>>()[..] else { panic!("{same}") };
+    assert!(of == base && delta == whole && delta != base, "{same}");
+
+    let said = run("check -CRLfile base.pem gone.pem");
+    assert!(said.contains("gone.pem: OK"), "the old list alone does not know: {said}");
+    for lists in ["-use_deltas -CRLfile both.pem", "-CRLfile whole.pem"] {
+        for (name, is) in [
+            ("gone", "certificate revoked"),
+            ("early", "certificate revoked"),
+            ("lamp", "lamp.pem: OK"),
+        ] {
+            let said = run(&format!("check {lists} {name}.pem"));
+            assert!(said.contains(is), "{lists} {name}: {said}");
+        }
+    }
+    let said = run("list root.crl root.list; list root.delta.crl root.delta
+                    openssl crl -in root.list -noout -text | grep -o 'root.delta.crl'
+                    curl --silent --cacert root.pem https://$DEVICES/crl/other.delta.crl");
+    assert!(said.contains("root.delta.crl") && said.contains("list"), "{said}");
+}

@@ -83,6 +83,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
         revocation: Arc::clone(&hub.revocation),
         size_of,
         log_key: *hub.notary.public_key(),
+        url: format!("https://{}:{}", hub.names.outer(), devices.port()),
         mqtts_port: mqtts.port(),
     }));
     let stopped = told(&stop);

@@ -243,7 +243,8 @@ pub(super) mod tests {
             async move {
                 let issuing = control.issuing_authorities().await.unwrap()[0].id;
                 let of = ListOf::Issuing(issuing);
-                list.current(&control, of, Timestamp::from_ms(ms)).await.unwrap()
+                let at = Timestamp::from_ms(ms);
+                list.current(&control, of, "https://hub/crl", at).await.unwrap().whole
             }
         };
         let (start, keep) = (1_800_000_000_000, hedgerow_api::limits::CRL_KEEP_MS);
