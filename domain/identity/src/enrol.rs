@@ -58,6 +58,8 @@ pub enum Refusal {
     NotExpired,
     /// Expired certificates get no device back here.
     NoRescue,
+    /// It got so many certificates today, and used none.
+    TooOften,
     /// The certificate expired longer ago than the hub allows.
     PastGrace {
         /// Days that it allows.
@@ -86,6 +88,7 @@ impl Refusal {
             | Self::NoRescue
             | Self::PastGrace { .. } => Fault::Denied,
             Self::AnothersName | Self::OtherKey | Self::NotExpired => Fault::Invalid,
+            Self::TooOften => Fault::TooMuch,
         }
     }
 
@@ -110,6 +113,7 @@ impl Refusal {
             Self::Superseded => "superseded",
             Self::NotExpired => "not-expired",
             Self::NoRescue => "no-rescue",
+            Self::TooOften => "too-often",
             Self::PastGrace { .. } => "past-grace",
         }
     }
@@ -156,6 +160,10 @@ impl fmt::Display for Refusal {
             Self::Superseded => {
                 "the device has connected with a newer certificate since; use that one, or claim the \
                  device again if it is lost"
+            }
+            Self::TooOften => {
+                "the device got many certificates today and has used none; connect with the newest, or try \
+                 again tomorrow"
             }
             Self::NotExpired => {
                 "the certificate has not expired by the hub's clock; connect again and renew it"

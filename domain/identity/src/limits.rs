@@ -24,6 +24,8 @@ pub const CRL_LIFE_MS: i64 = DAY_MS;
 /// Days after its end in which an expired certificate still gets a device its next one, unless the owner says
 /// otherwise.
 pub const RESCUE_DAYS_DEFAULT: u32 = 30;
+/// Certificates that an expired one gets its device in a day while none of them is used.
+pub const RESCUES_A_DAY_MAX: usize = 16;
 /// The most days that an owner can allow.
 pub const RESCUE_DAYS_MAX: u32 = 3650;
 /// How long deltas add to the same revocation list.

@@ -9,6 +9,7 @@ use hedgerow_base::{DeviceId, Timestamp};
 use crate::{
     CertificatePlan, Refusal, Request, Serial,
     enrol::{Channel, Known, check_request, plan},
+    limits::RESCUES_A_DAY_MAX,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -56,6 +57,8 @@ pub struct Lapsed<'a> {
     pub is_cut: bool,
     /// Whether there is a newer one that was used.
     pub newer: Newer,
+    /// Newer ones that were issued within a day.
+    pub issued_today: usize,
 }
 
 /// Decides a renewal by an expired certificate. Name and key stay.
@@ -102,6 +105,9 @@ pub fn rescue(
     if now > grace.until(lapsed.not_after) {
         return Err(Refusal::PastGrace { days: grace.days });
     }
+    if lapsed.issued_today >= RESCUES_A_DAY_MAX {
+        return Err(Refusal::TooOften);
+    }
     if lapsed.key != request.key() {
         return Err(Refusal::OtherKey);
     }
@@ -136,6 +142,7 @@ mod tests {
             is_of_this_life: true,
             is_cut: false,
             newer: Newer::Unused,
+            issued_today: 0,
         }
     }
 
@@ -208,6 +215,18 @@ mod tests {
         let (elsewhere, now) = (Channel { binding: "b3RoZXI=" }, END.plus_ms(1));
         let moved = rescue(&request, Some(one), Known::Enrolled, elsewhere, GRACE, SERIAL, now);
         assert_eq!(moved, Err(Refusal::OtherChannel));
+    }
+
+    #[test]
+    fn so_many_certificates_are_given_in_a_day_and_not_one_more() {
+        let key = Key::new();
+        let spki = key.spki();
+        let at = |issued_today| {
+            let one = Lapsed { issued_today, ..lapsed(id(&key), &spki) };
+            ask(&key, Some(one), Known::Enrolled, GRACE, END.plus_ms(1)).map(drop)
+        };
+        assert_eq!(at(RESCUES_A_DAY_MAX - 1), Ok(()));
+        assert_eq!(at(RESCUES_A_DAY_MAX), Err(Refusal::TooOften));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hedgerow_base::{TenantId, Timestamp};
+use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_onboarding::{
     est::{EXPORTER_BYTES, EXPORTER_LABEL},
     name,
@@ -148,25 +148,38 @@ pub fn certificate_id(der: &[u8]) -> CertificateId {
 /// prove nobody here, and neither do expired ones, whatever the port let through.
 #[must_use]
 pub fn peer(tls: &CommonState, tenant: TenantId, now: Timestamp) -> Option<Peer> {
-    let leaf = tls.peer_certificates()?.first()?;
-    if has_lapsed(leaf, now)? {
-        return None;
+    let (device, certificate, life) = shown(tls, now)?;
+    match life {
+        Life::Goes => {
+            Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+        }
+        Life::IsOver => None,
     }
-    let device = uris(leaf, name::parse_device_uri)?;
-    let certificate = certificate_id(leaf);
-    Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
 }
 
 /// The device that an expired client certificate names, on a port that lets these through
 /// ([`ClientCertificates::WelcomeLapsed`]).
 #[must_use]
 pub fn lapsed(tls: &CommonState, tenant: TenantId, now: Timestamp) -> Option<LapsedDevice> {
-    let leaf = tls.peer_certificates()?.first()?;
-    if !has_lapsed(leaf, now)? {
-        return None;
+    let (device, certificate, life) = shown(tls, now)?;
+    match life {
+        Life::Goes => None,
+        Life::IsOver => Some(Witness::of_a_proof().lapsed_device(tenant, device, certificate)),
     }
-    let device = uris(leaf, name::parse_device_uri)?;
-    Some(Witness::of_a_proof().lapsed_device(tenant, device, certificate_id(leaf)))
+}
+
+enum Life {
+    Goes,
+    IsOver,
+}
+
+fn shown(tls: &CommonState, now: Timestamp) -> Option<(DeviceId, CertificateId, Life)> {
+    let leaf = tls.peer_certificates()?.first()?;
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let device = uris(&certificate, name::parse_device_uri)?;
+    let is_over = now.as_secs() > certificate.validity().not_after.timestamp();
+    let life = if is_over { Life::IsOver } else { Life::Goes };
+    Some((device, certificate_id(leaf), life))
 }
 
 /// The last second of a certificate's life, since 1970; `None` when it can't be read.
@@ -175,21 +188,17 @@ pub(crate) fn last_second(leaf: &[u8]) -> Option<i64> {
     Some(certificate.validity().not_after.timestamp())
 }
 
-fn has_lapsed(leaf: &[u8], now: Timestamp) -> Option<bool> {
-    last_second(leaf).map(|last| now.as_secs() > last)
-}
-
 /// The program that a verified client certificate names, while its token works.
 #[must_use]
 pub fn program(tls: &CommonState, sign_in: &SignIn, now: Timestamp) -> Option<Peer> {
     let leaf = tls.peer_certificates()?.first()?;
-    uris(leaf, |uri| name::is_application_uri(uri).then_some(()))?;
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    uris(&certificate, |uri| name::is_application_uri(uri).then_some(()))?;
     sign_in.certified(certificate_id(leaf), now)
 }
 
 /// The first of a certificate's URIs that `read` understands.
-fn uris<T>(leaf: &[u8], read: impl Fn(&str) -> Option<T>) -> Option<T> {
-    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+fn uris<T>(certificate: &X509Certificate<'_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let names = certificate.subject_alternative_name().ok()??.value;
     names.general_names.iter().find_map(|name| match name {
         GeneralName::URI(uri) => read(uri),

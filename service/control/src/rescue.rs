@@ -46,7 +46,7 @@ impl Control {
         let shown = self.store.certificate(lapsed.certificate()).await?;
         let device = self.store.device(lapsed.tenant(), lapsed.device()).await?;
         let seen = match (&shown, &device) {
-            (Some(shown), Some(device)) => Some(self.look(shown, device, lapsed).await?),
+            (Some(shown), Some(device)) => Some(self.look(shown, device, lapsed, now).await?),
             (Some(_) | None, _) => None,
         };
         let known = known_as(device.as_ref());
@@ -94,13 +94,15 @@ impl Control {
         shown: &'a CertificateRecord,
         device: &Device,
         lapsed: LapsedDevice,
+        now: Timestamp,
     ) -> Result<rescue::Lapsed<'a>, Failure> {
         let issuing = self.store.authorities("issuing").await?;
         let issuer = issuing.iter().find(|one| one.id == shown.issuer);
         let all = self.store.certificates(device.key).await?;
         // Newest first, so that what stands before the one that was shown came after it.
-        let mut newer = all.iter().take_while(|one| one.id != shown.id);
-        let was_used = newer.any(|one| one.used.is_some());
+        let newer = || all.iter().take_while(|one| one.id != shown.id);
+        let was_used = newer().any(|one| one.used.is_some());
+        let is_of_today = |one: &&CertificateRecord| now.since_ms(one.not_before) < DAY_MS;
         Ok(rescue::Lapsed {
             device: lapsed.device(),
             key: &shown.key,
@@ -110,6 +112,7 @@ impl Control {
             is_of_this_life: shown.device == device.key,
             is_cut: device.standing == Standing::Cut,
             newer: if was_used { Newer::Used } else { Newer::Unused },
+            issued_today: newer().filter(is_of_today).count(),
         })
     }
 
