@@ -198,3 +198,24 @@ fn the_owner_says_for_how_long_a_certificate_is_taken_back() {
     assert!(code == 0 && said.contains("rescue-days = 2"), "{said}");
     assert_eq!(told(&hub, &id, "rescued"), 1);
 }
+
+#[test]
+fn an_expired_certificate_is_worth_no_more_than_none_at_any_other_route() {
+    let mut hub = RunningHub::start(&[]);
+    let id = enrolled(&hub, "lamp");
+    hub.restart_days_ahead(31);
+    for (method, path) in hedgerow_api::devices::ROUTES {
+        if path.ends_with("/simplereenroll") {
+            continue;
+        }
+        let path = path.replace("{name}", "other.crl").replace("{*request}", "x");
+        let ask = |shown: &str| {
+            let ask = format!(
+                "curl --silent --cacert root.pem {shown} --request {method} --write-out '%{{http_code}}' \
+                   https://$DEVICES{path} | od -c"
+            );
+            script(&hub, &id, &ask)
+        };
+        assert_eq!(ask("--cert lamp.pem --key lamp.key"), ask(""), "{method} {path}");
+    }
+}
