@@ -114,4 +114,25 @@ sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" >/dev/null || fail
 SLOTH_PID=$!
 soon grep -q 'connected to' "$WORK/agent-sloth2.log" || fails "it does not connect after it was claimed again"
 holds "the one that is out comes back with a new claim code, its key and its id"
+
+# In the drawer until its certificate has expired: by the clock of the hub alone, then by its own as well.
+rescued() { [ "$(api GET "/devices/$SLOTH/timeline" | grep -o '"rescued"' | wc -l)" = "$1" ]; }
+for turn in 1 2; do
+  kill "$SLOTH_PID" "$HUB_PID"
+  wait "$SLOTH_PID" "$HUB_PID" 2>/dev/null || true
+  clock=(env LD_PRELOAD="$(ls /usr/lib/*/faketime/libfaketime.so.1)" FAKETIME=+$((31 * turn + 1))d)
+  HEDGEROW_PLAIN=${HEDGEROW:-$top/target/debug/hedgerow}
+  printf '#!/bin/sh\nexec %s "%s" "$@"\n' "${clock[*]}" "$HEDGEROW_PLAIN" >"$WORK/later" && chmod +x "$WORK/later"
+  HEDGEROW="$WORK/later" start_hub
+  [ "$turn" = 2 ] || clock=(env)
+  "${clock[@]}" "$agent" run --state "$WORK/sloth" --seal "$WORK/config/sloth.key" --every 1 \
+    >"$WORK/agent-drawer$turn.log" 2>&1 &
+  SLOTH_PID=$!
+  soon grep -q 'rescued: the hub gave this device its next certificate' "$WORK/agent-drawer$turn.log" ||
+    fails "it was not rescued"
+  soon grep -q 'connected to' "$WORK/agent-drawer$turn.log" || fails "it does not connect with what it got"
+  soon rescued "$turn" || fails "its timeline does not say so"
+  [ ! -e "$WORK/sloth/certificate.next.der" ] || fails "the expired certificate is still there"
+done
+holds "a certificate that expired in the drawer is replaced by itself, whatever the device's clock says"
 echo "$passed passed, 0 failed"

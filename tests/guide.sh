@@ -59,6 +59,30 @@ said=$(curl --silent --cacert root.pem --user "claim:$(field "$made" password)" 
 grep -q 'the key is RSA' <<<"$said" || fails "an RSA key was taken: $said"
 holds
 
+# The renewal of the guide, with a certificate that expired a day ago. Then the clock goes back to where it was.
+api POST /claims '{"name":"drawer"}' >"$WORK/drawer.json"
+mkdir drawer && cp root.pem drawer/ && cd drawer
+PASSWORD=$(field "$(cat "$WORK/drawer.json")" password)
+block() { awk -v want="$1" '/^## /{at = $2 == want} at' "$top/docs/guide/enrol-with-curl.md" | sed -n '/^```sh$/,/^```$/p' | grep -v '^```'; }
+block 3. >enrol.sh
+source ./enrol.sh >/dev/null
+cp device.pem first.pem
+clock="LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME=+31d"
+printf '#!/bin/sh\nexec env %s "%s" "$@"\n' "$clock" "${HEDGEROW:-$top/target/debug/hedgerow}" >later && chmod +x later
+kill "$HUB_PID"
+wait "$HUB_PID" || true
+HEDGEROW="$PWD/later" start_hub
+block 5. >renew.sh
+source ./renew.sh
+cmp -s first.pem device.pem && fails "the expired certificate was not replaced"
+api GET "/devices/$ID/timeline" | grep -q '"rescued"' || fails "the timeline does not say that it was rescued"
+holds
+kill "$HUB_PID"
+wait "$HUB_PID" || true
+start_hub
+cd ..
+ID=$(openssl x509 -in device.pem -noout -ext subjectAltName | grep -o 'device:.*' | cut -d: -f2)
+
 # Subscribing to what is its own is allowed; retiring closes the open session in under a second.
 stdbuf -oL mosquitto_sub -h localhost -p "$MQTT_PORT" --cafile root.pem --cert device.pem --key device.key -V 5 -i sub \
   -t "things/$ID/actions/+" -d >sub.log 2>&1 &

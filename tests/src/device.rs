@@ -128,6 +128,12 @@ impl TestDevice {
         &self.id
     }
 
+    /// Its certificate, in DER.
+    #[must_use]
+    pub fn certificate(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("certificate.der")).unwrap()
+    }
+
     /// A topic of its own.
     #[must_use]
     pub fn topic(&self, rest: &str) -> String {

@@ -22,6 +22,8 @@ pub struct RunningHub {
     options: Vec<String>,
     ports: [u16; 4],
     disk: Disk,
+    /// Days by which its clock runs ahead of ours.
+    days_ahead: u32,
 }
 
 /// What the data directory lies on.
@@ -81,7 +83,7 @@ impl RunningHub {
     fn start_on(options: &[&str], disk: Disk) -> Self {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
-        let mut hub = Self { folder, child: None, options, ports: ports(), disk };
+        let mut hub = Self { folder, child: None, options, ports: ports(), disk, days_ahead: 0 };
         hub.restart();
         hub
     }
@@ -108,6 +110,29 @@ impl RunningHub {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Stops the hub and starts it again with a clock that is this many days ahead of ours.
+    pub fn restart_days_ahead(&mut self, days: u32) {
+        assert!(self.stop(), "{}", self.log());
+        self.days_ahead = days;
+        self.restart();
+    }
+
+    /// What a program's environment needs to have the hub's clock.
+    #[must_use]
+    pub fn clock(&self) -> Vec<(&'static str, String)> {
+        if self.days_ahead == 0 {
+            return Vec::new();
+        }
+        let libraries = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+        let mut found = libraries.map(|path| path.join("faketime/libfaketime.so.1"));
+        let library = found.find(|path| path.is_file()).expect("faketime: `cargo xtask setup`");
+        vec![
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME", format!("+{}d", self.days_ahead)),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+        ]
     }
 
     /// Starts the hub again where it was, on the ports that it had.
@@ -144,6 +169,7 @@ impl RunningHub {
         }
         let child = command
             .args(&self.options)
+            .envs(self.clock())
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
             .stdin(Stdio::null())
             .stdout(log("out"))

@@ -4,7 +4,8 @@
 //!    the old one is dropped.
 //! 2. Say what runs here (`reported`), then send what waited while offline, in order.
 //! 3. Sample, publish, answer actions; renew at two thirds of the certificate's life; check the hub's log.
-//! 4. When the connection is lost, keep what was not acknowledged and try again, ever more slowly.
+//! 4. A certificate that expired while the device was off: the hub is asked for the next one with it.
+//! 5. When the connection is lost, keep what was not acknowledged and try again, ever more slowly.
 
 use std::{
     collections::VecDeque,
@@ -257,11 +258,7 @@ impl Agent {
         if let Some(config) = self.config(Which::Next)? {
             match Session::open(&self.enrolment, &config, &filters) {
                 Ok(session) => {
-                    self.state.promote_next()?;
-                    (self.say)("the new certificate works; the old one is dropped");
-                    self.plan_renewal()?;
-                    // Should our clock run ahead of the hub's, the new one may seem due already.
-                    self.next_renewal = self.next_renewal.max(now().plus_ms(RENEWAL_RETRY_MS));
+                    self.next_is_proven()?;
                     return Ok((config, session));
                 }
                 // Nobody answered, or nobody signed: that says nothing about the certificate.
@@ -269,6 +266,9 @@ impl Agent {
                     error @ (ConnectError::Network(..) | ConnectError::Key(_)),
                 )) => {
                     return Err(AgentError::Connect(error));
+                }
+                Err(error) if self.may_have_expired(Which::Next, &error) => {
+                    return self.rescue(&config, &filters);
                 }
                 Err(error) => {
                     (self.say)(&format!(
@@ -280,11 +280,74 @@ impl Agent {
             }
         }
         let config = self.config(Which::Current)?.ok_or(AgentError::NotEnrolled)?;
-        let session = Session::open(&self.enrolment, &config, &filters)?;
+        let session = match Session::open(&self.enrolment, &config, &filters) {
+            Ok(session) => session,
+            Err(error) if self.may_have_expired(Which::Current, &error) => {
+                return self.rescue(&config, &filters);
+            }
+            Err(error) => return Err(error),
+        };
         if self.next_renewal == Timestamp::from_ms(0) {
             self.plan_renewal()?;
         }
         Ok((config, session))
+    }
+
+    /// Whether a certificate may have expired: the hub says so, or the connection ended without a word that
+    /// reached us and our own clock says so.
+    fn may_have_expired(&self, which: Which, error: &AgentError) -> bool {
+        match error {
+            AgentError::Expired => true,
+            AgentError::Lost(_) => {
+                let certificate = self.state.certificate(which).ok().flatten();
+                certificate.and_then(|der| validity(&der)).is_some_and(|(_, to)| now() > to)
+            }
+            AgentError::Address(_)
+            | AgentError::File(..)
+            | AgentError::Key(_)
+            | AgentError::KeyElsewhere(_)
+            | AgentError::TwoKeys(_)
+            | AgentError::KeyMissing(_)
+            | AgentError::Connect(_)
+            | AgentError::Refused(..)
+            | AgentError::Answer(_)
+            | AgentError::NotEnrolled
+            | AgentError::AlreadyEnrolled(_)
+            | AgentError::NotRescued(_)
+            | AgentError::Distrusted
+            | AgentError::HistoryChanged(_)
+            | AgentError::Sandbox(_) => false,
+        }
+    }
+
+    /// Asks for the next certificate with the expired one of `expired`, and connects with it. The expired one
+    /// stays until the next has worked.
+    fn rescue(
+        &mut self,
+        expired: &Arc<ClientConfig>,
+        filters: &[String],
+    ) -> Result<(Arc<ClientConfig>, Session), AgentError> {
+        (self.say)(
+            "this device's certificate has expired; asking the hub for the next one with it",
+        );
+        let asked = enrol::renew(&self.state, &self.enrolment, expired);
+        let (leaf, issuing) = asked.map_err(|why| AgentError::NotRescued(Box::new(why)))?;
+        self.state.keep_next(&leaf, &issuing)?;
+        (self.say)("rescued: the hub gave this device its next certificate");
+        let config = self.config(Which::Next)?.ok_or(AgentError::NotEnrolled)?;
+        let session = Session::open(&self.enrolment, &config, filters)?;
+        self.next_is_proven()?;
+        Ok((config, session))
+    }
+
+    /// A connection was opened with the next certificate: it takes the place of the current one.
+    fn next_is_proven(&mut self) -> Result<(), AgentError> {
+        self.state.promote_next()?;
+        (self.say)("the new certificate works; the old one is dropped");
+        self.plan_renewal()?;
+        // Should our clock run ahead of the hub's, the new one may seem due already.
+        self.next_renewal = self.next_renewal.max(now().plus_ms(RENEWAL_RETRY_MS));
+        Ok(())
     }
 
     fn config(&self, which: Which) -> Result<Option<Arc<ClientConfig>>, AgentError> {

@@ -33,6 +33,10 @@ pub enum AgentError {
     AlreadyEnrolled(String),
     /// The connection was lost.
     Lost(String),
+    /// The device's certificate has expired, says the hub.
+    Expired,
+    /// It has expired, and the hub does not give the next one for it; its words.
+    NotRescued(Box<Self>),
     /// The issuing CA of the device's certificate is not trusted any more.
     Distrusted,
     /// The hub's audit log is not the one that was seen before.
@@ -78,6 +82,12 @@ impl fmt::Display for AgentError {
                 write!(f, "this device is enrolled at {hub}; remove its state to start anew")
             }
             Self::Lost(why) => write!(f, "the connection was lost: {why}"),
+            Self::Expired => f.write_str("this device's certificate has expired"),
+            Self::NotRescued(why) => write!(
+                f,
+                "this device's certificate has expired and was not replaced: {why}; to claim the device \
+                 again, remove certificate.der from its state and enrol it with a new claim code"
+            ),
             Self::Distrusted => f.write_str(
                 "the hub does not trust the issuing CA of this device's certificate any more; remove \
                  certificate.der from its state and enrol it with a new claim code",
@@ -98,6 +108,9 @@ impl AgentError {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)) => {
                 Self::Distrusted
+            }
+            Some(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)) => {
+                Self::Expired
             }
             Some(_) | None => Self::Lost(error.to_string()),
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hedgerow_base::Timestamp;
 use hedgerow_onboarding::renewal;
-use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 use crate::{
     CertificatePlan, Issuer, Name, Serial, Usage,
@@ -96,6 +96,30 @@ pub fn server_again(
 pub fn public_key(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some(certificate.public_key().raw.to_vec())
+}
+
+/// The name of a certificate's subject in DER; `None` when it can't be read.
+#[must_use]
+pub fn subject(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(certificate.subject().as_raw().to_vec())
+}
+
+/// The subjectKeyIdentifier of a CA of ours; `None` when there is none.
+#[must_use]
+pub fn key_identifier(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+        _ => None,
+    })
+}
+
+/// Whether a certificate of ours names this CA as its issuer. Each of our issuing CAs has a name of its own.
+#[must_use]
+pub fn is_issued_by(der: &[u8], ca: &[u8]) -> bool {
+    let issuer = X509Certificate::from_der(der).ok().map(|(_, one)| one.issuer().as_raw().to_vec());
+    issuer.is_some() && issuer == subject(ca)
 }
 
 /// The serial number of a certificate of ours; `None` when it is not one.

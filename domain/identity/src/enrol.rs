@@ -44,6 +44,27 @@ pub enum Refusal {
     Revoked,
     /// The certificate that asks is unknown here.
     UnknownCertificate,
+    /// The certificate that asks has expired since it was shown.
+    Expired,
+    /// The issuing CA of the certificate that asks is not trusted any more.
+    Distrusted,
+    /// The certificate is of an earlier life of the device, before it changed hands.
+    EarlierLife,
+    /// The device is cut off.
+    Cut,
+    /// The device has connected with a newer certificate since.
+    Superseded,
+    /// The certificate has not expired: it can be renewed.
+    NotExpired,
+    /// Expired certificates get no device back here.
+    NoRescue,
+    /// It got so many certificates today, and used none.
+    TooOften,
+    /// The certificate expired longer ago than the hub allows.
+    PastGrace {
+        /// Days that it allows.
+        days: u32,
+    },
 }
 
 impl Refusal {
@@ -58,8 +79,16 @@ impl Refusal {
             | Self::Gone
             | Self::OtherChannel
             | Self::Revoked
-            | Self::UnknownCertificate => Fault::Denied,
-            Self::AnothersName | Self::OtherKey => Fault::Invalid,
+            | Self::UnknownCertificate
+            | Self::Expired
+            | Self::Distrusted
+            | Self::EarlierLife
+            | Self::Cut
+            | Self::Superseded
+            | Self::NoRescue
+            | Self::PastGrace { .. } => Fault::Denied,
+            Self::AnothersName | Self::OtherKey | Self::NotExpired => Fault::Invalid,
+            Self::TooOften => Fault::TooMuch,
         }
     }
 
@@ -77,6 +106,15 @@ impl Refusal {
             Self::OtherKey => "other-key",
             Self::Revoked => "revoked",
             Self::UnknownCertificate => "unknown-certificate",
+            Self::Expired => "expired",
+            Self::Distrusted => "distrusted",
+            Self::EarlierLife => "earlier-life",
+            Self::Cut => "cut",
+            Self::Superseded => "superseded",
+            Self::NotExpired => "not-expired",
+            Self::NoRescue => "no-rescue",
+            Self::TooOften => "too-often",
+            Self::PastGrace { .. } => "past-grace",
         }
     }
 }
@@ -84,6 +122,13 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::PastGrace { days } => {
+                return write!(
+                    f,
+                    "the certificate expired more than {days} days ago (limits.rescue-days); claim the \
+                     device again"
+                );
+            }
             Self::UnknownClaim => "no such claim code; make one with `hedgerow device claim`",
             Self::ClaimExpired => {
                 "the claim code has expired; make a new one with `hedgerow device claim`"
@@ -103,6 +148,29 @@ impl fmt::Display for Refusal {
             Self::Revoked => "the certificate is revoked; claim the device again",
             Self::UnknownCertificate => {
                 "the certificate is not one of this hub's; claim the device again"
+            }
+            Self::Expired => "the certificate has just expired; connect again with it and ask once more",
+            Self::Distrusted => {
+                "the issuing CA of the certificate is not trusted any more; claim the device again"
+            }
+            Self::EarlierLife => {
+                "the certificate is from before the device changed hands; claim the device again"
+            }
+            Self::Cut => "the device is cut off; its owner has to release it first",
+            Self::Superseded => {
+                "the device has connected with a newer certificate since; use that one, or claim the \
+                 device again if it is lost"
+            }
+            Self::TooOften => {
+                "the device got many certificates today and has used none; connect with the newest, or try \
+                 again tomorrow"
+            }
+            Self::NotExpired => {
+                "the certificate has not expired by the hub's clock; connect again and renew it"
+            }
+            Self::NoRescue => {
+                "this hub takes no device back by an expired certificate (limits.rescue-days is 0); \
+                 claim the device again"
             }
         })
     }
@@ -155,6 +223,8 @@ pub struct Current<'a> {
     pub key: &'a [u8],
     /// Whether it was revoked.
     pub is_revoked: bool,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
 }
 
 /// Decides a renewal by the current certificate (RFC 7030 section 4.2.2). The name stays whatever the
@@ -174,6 +244,9 @@ pub fn again(
     if current.is_revoked {
         return Err(Refusal::Revoked);
     }
+    if now > current.not_after {
+        return Err(Refusal::Expired);
+    }
     match known {
         Known::Enrolled => {}
         Known::Gone => return Err(Refusal::Gone),
@@ -186,7 +259,11 @@ pub fn again(
     Ok(plan(current.device, request, serial, now))
 }
 
-fn check_request(request: &Request, device: DeviceId, channel: Channel<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_request(
+    request: &Request,
+    device: DeviceId,
+    channel: Channel<'_>,
+) -> Result<(), Refusal> {
     if request.names().iter().any(|name| *name != device) {
         return Err(Refusal::AnothersName);
     }
@@ -217,7 +294,12 @@ pub fn application(
     }
 }
 
-fn plan(device: DeviceId, request: &Request, serial: Serial, now: Timestamp) -> CertificatePlan {
+pub(crate) fn plan(
+    device: DeviceId,
+    request: &Request,
+    serial: Serial,
+    now: Timestamp,
+) -> CertificatePlan {
     CertificatePlan {
         serial,
         subject: device.to_string(),
@@ -315,10 +397,12 @@ mod tests {
         let (key, other) = (Key::new(), Key::new());
         let spki = key.spki();
         let device = DeviceId::from_public_key(&spki);
-        let current = Current { device, key: &spki, is_revoked: false };
+        let current = Current { device, key: &spki, is_revoked: false, not_after: NOW };
         assert!(try_again(&request(&key), current).is_ok());
         let revoked = Current { is_revoked: true, ..current };
         assert_eq!(try_again(&request(&key), revoked), Err(Refusal::Revoked));
+        let over = Current { not_after: NOW.plus_ms(-1), ..current };
+        assert_eq!(try_again(&request(&key), over), Err(Refusal::Expired));
         assert_eq!(try_again(&request(&other), current), Err(Refusal::OtherKey));
         let strange = again(&request(&key), None, Known::Enrolled, HERE, SERIAL, NOW);
         assert_eq!(strange, Err(Refusal::UnknownCertificate));
@@ -334,8 +418,8 @@ mod tests {
     fn another_devices_name_is_refused() {
         let key = Key::new();
         let spki = key.spki();
-        let someone =
-            Current { device: DeviceId::from_bytes([8; 16]), key: &spki, is_revoked: false };
+        let device = DeviceId::from_bytes([8; 16]);
+        let someone = Current { device, key: &spki, is_revoked: false, not_after: NOW };
         assert_eq!(try_again(&request(&key), someone), Err(Refusal::AnothersName));
     }
 }

@@ -21,6 +21,17 @@ pub const CLAIM_LIFE_MS: i64 = DAY_MS;
 pub const CLAIM_LIFE_MS_MAX: i64 = 30 * DAY_MS;
 /// How long a revocation list is good for; it is made anew at half of that and at every revocation.
 pub const CRL_LIFE_MS: i64 = DAY_MS;
+/// Days after its end in which an expired certificate still gets a device its next one, unless the owner says
+/// otherwise.
+pub const RESCUE_DAYS_DEFAULT: u32 = 30;
+/// Certificates that an expired one gets its device in a day while none of them is used.
+pub const RESCUES_A_DAY_MAX: usize = 16;
+/// The most days that an owner can allow.
+pub const RESCUE_DAYS_MAX: u32 = 3650;
+/// How long deltas add to the same revocation list.
+pub const CRL_BASE_LIFE_MS: i64 = DAY_MS;
+/// How long the word on a single certificate is good for; it is given anew at half of that and at every revocation.
+pub const OCSP_LIFE_MS: i64 = HOUR_MS;
 /// Bytes of a certification request.
 pub const REQUEST_BYTES_MAX: usize = 4096;
 /// Claim codes open at the same time in a tenant.

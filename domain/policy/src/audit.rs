@@ -49,6 +49,7 @@ pub fn actor_name(actor: &Actor) -> String {
         Actor::Claimant(_, head) => {
             head.iter().fold("claim:".into(), |text, byte| format!("{text}{byte:02x}"))
         }
+        Actor::Lapsed(device) => format!("device:{}", device.device()),
         Actor::Peer(peer) => {
             if let Some(device) = peer.device() {
                 return format!("device:{}", device.device);

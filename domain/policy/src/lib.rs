@@ -19,8 +19,8 @@ mod widening;
 
 pub use grants::{Channel, GrantDenial, Grants, Overlay, REMEDIATION_ACTIONS};
 pub use peer::{
-    Application, CertificateId, DirectDevice, PasswordId, Peer, PersonId, Role, Scopes, WeakDevice,
-    Witness,
+    Application, CertificateId, DirectDevice, LapsedDevice, PasswordId, Peer, PersonId, Role,
+    Scopes, WeakDevice, Witness,
 };
 pub use permit::{Action, Actor, Denial, Permit, authorise};
 pub use standing::{Fact, Judgement, Standing, judge};

@@ -111,6 +111,35 @@ pub struct DirectDevice {
     pub certificate: CertificateId,
 }
 
+/// A device that proved the key of a certificate of ours that has expired: not a [`Peer`], and nothing that
+/// asks for one takes it. All that it may do is ask for its next certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LapsedDevice {
+    tenant: TenantId,
+    device: DeviceId,
+    certificate: CertificateId,
+}
+
+impl LapsedDevice {
+    /// Whose device.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// The id in the certificate's SubjectAltName.
+    #[must_use]
+    pub const fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Which certificate it showed.
+    #[must_use]
+    pub const fn certificate(&self) -> CertificateId {
+        self.certificate
+    }
+}
+
 /// A device that can do no better than a password of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WeakDevice {
@@ -164,6 +193,17 @@ impl Witness {
     #[must_use]
     pub const fn device(self, device: DirectDevice) -> Peer {
         Peer(Proven::Device(device))
+    }
+
+    /// A device that proved the key of an expired certificate in this connection's handshake.
+    #[must_use]
+    pub const fn lapsed_device(
+        self,
+        tenant: TenantId,
+        device: DeviceId,
+        certificate: CertificateId,
+    ) -> LapsedDevice {
+        LapsedDevice { tenant, device, certificate }
     }
 
     /// A device that showed its password.

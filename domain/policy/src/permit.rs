@@ -2,7 +2,7 @@ use std::{fmt, marker::PhantomData};
 
 use hedgerow_base::TenantId;
 
-use crate::{Peer, Role, Scopes};
+use crate::{LapsedDevice, Peer, Role, Scopes};
 
 /// Who asks, with the request that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Actor {
     Hub(TenantId, &'static str),
     /// Somebody who showed the secret of a claim code; the bytes are the head of its hash.
     Claimant(TenantId, [u8; 8]),
+    /// A device whose certificate has expired.
+    Lapsed(LapsedDevice),
 }
 
 impl Actor {
@@ -22,6 +24,7 @@ impl Actor {
         match self {
             Self::Peer(peer) => peer.tenant(),
             Self::Hub(tenant, _) | Self::Claimant(tenant, _) => Some(*tenant),
+            Self::Lapsed(device) => Some(device.tenant()),
         }
     }
 }
@@ -40,6 +43,8 @@ pub trait Action {
     const DEVICE: bool = false;
     /// Whether the holder of a claim code may do it.
     const CLAIMANT: bool = false;
+    /// Whether a device with an expired certificate may do it for itself.
+    const LAPSED: bool = false;
 }
 
 /// One decision: this actor may do `A` in this tenant, now. Not `Clone`: it is used up by the act.
@@ -98,6 +103,8 @@ pub fn authorise<A: Action>(actor: Actor) -> Result<Permit<A>, Denial> {
     let peer = match &actor {
         Actor::Hub(tenant, _) if A::HUB => return permit(*tenant),
         Actor::Claimant(tenant, _) if A::CLAIMANT => return permit(*tenant),
+        Actor::Lapsed(device) if A::LAPSED => return permit(device.tenant()),
+        Actor::Lapsed(_) => return deny("a certificate that has not expired"),
         Actor::Hub(..) | Actor::Claimant(..) => return deny("a person or a token"),
         Actor::Peer(peer) => peer,
     };
@@ -162,6 +169,22 @@ mod tests {
         const HUB: bool = true;
     }
 
+    struct Return;
+    impl Action for Return {
+        const NAME: &'static str = "device.rescue";
+        const ROLE: Option<Role> = None;
+        const SCOPE: Option<Scopes> = None;
+        const LAPSED: bool = true;
+    }
+
+    struct Renew;
+    impl Action for Renew {
+        const NAME: &'static str = "device.renew";
+        const ROLE: Option<Role> = None;
+        const SCOPE: Option<Scopes> = None;
+        const DEVICE: bool = true;
+    }
+
     fn person(role: Role) -> Actor {
         Actor::Peer(Witness::of_a_proof().person(TenantId::FIRST, PersonId(1), role))
     }
@@ -185,6 +208,21 @@ mod tests {
     fn a_token_needs_the_very_scope() {
         assert!(authorise::<Quarantine>(token(Scopes::DEVICES)).is_ok());
         assert!(authorise::<Quarantine>(token(Scopes::READ.and(Scopes::ADMIN))).is_err());
+    }
+
+    #[test]
+    fn an_expired_certificate_lets_nobody_do_what_a_valid_one_does() {
+        let (witness, id) = (Witness::of_a_proof(), DeviceId::from_bytes([1; 16]));
+        let certificate = CertificateId([2; 32]);
+        let lapsed = Actor::Lapsed(witness.lapsed_device(TenantId::FIRST, id, certificate));
+        assert!(authorise::<Return>(lapsed).is_ok());
+        let denied = authorise::<Renew>(lapsed).unwrap_err();
+        assert_eq!(denied.needs, "a certificate that has not expired");
+        assert!(authorise::<Quarantine>(lapsed).is_err());
+        assert!(authorise::<Sweep>(lapsed).is_err());
+        let device = DirectDevice { tenant: TenantId::FIRST, device: id, certificate };
+        assert!(authorise::<Return>(Actor::Peer(witness.device(device))).is_err());
+        assert!(authorise::<Return>(person(Role::Owner)).is_err());
     }
 
     #[test]

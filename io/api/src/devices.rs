@@ -1,4 +1,4 @@
-//! The door for devices: EST, the revocation list, checkpoints of the audit log.
+//! The door for devices: EST, revocation lists and the word on single certificates, checkpoints of the audit log.
 
 use std::sync::Arc;
 
@@ -11,14 +11,15 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hedgerow_base::{Fault, TenantId};
-use hedgerow_control::{Control, Failure, ListOf};
+use hedgerow_control::{Control, Failure, ListOf, Lists};
 use hedgerow_listen::{certificate_key, server::now};
-use hedgerow_onboarding::{ClaimCode, est::BASE_PATH};
+use hedgerow_onboarding::{ClaimCode, crl::delta_name, est::BASE_PATH};
 use hedgerow_tlog::Note;
 use serde::Deserialize;
 
 use crate::{
-    Caller, RevocationLists, est, limits::BODY_BYTES_MAX, problem::status_of, rest::devices::hex,
+    Caller, RevocationLists, est, limits::BODY_BYTES_MAX, ocsp, problem::status_of,
+    rest::devices::hex,
 };
 
 /// What the handlers need.
@@ -33,18 +34,22 @@ pub struct Devices {
     pub size_of: fn(&Note) -> Option<u64>,
     /// The audit log's public key.
     pub log_key: [u8; 32],
+    /// Where this door is, for those who were given one of its documents.
+    pub url: String,
     /// Where MQTT over TLS is.
     pub mqtts_port: u16,
 }
 
 /// Every route of this door, for the test that tries each without rights.
-pub const ROUTES: [(&str, &str); 7] = [
+pub const ROUTES: [(&str, &str); 9] = [
     ("GET", "/.well-known/est/cacerts"),
     ("GET", "/.well-known/est/csrattrs"),
     ("POST", "/.well-known/est/simpleenroll"),
     ("POST", "/.well-known/est/simplereenroll"),
     ("GET", "/.well-known/hedgerow"),
     ("GET", "/crl/{name}"),
+    ("POST", "/ocsp"),
+    ("GET", "/ocsp/{*request}"),
     ("GET", "/audit/checkpoint"),
 ];
 
@@ -59,6 +64,8 @@ pub fn router(devices: Arc<Devices>) -> Router {
         .nest(BASE_PATH, est)
         .route("/.well-known/hedgerow", get(doors))
         .route("/crl/{name}", get(crl))
+        .route("/ocsp", post(ocsp::post))
+        .route("/ocsp/{*request}", get(ocsp::get))
         .route("/audit/checkpoint", get(checkpoint))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(devices)
@@ -81,29 +88,36 @@ pub(crate) fn plain(failure: &Failure) -> Response {
 }
 
 /// `issuing.crl` is the list of the issuing CA that signs now, `root.crl` that of the root, and each issuing
-/// CA has its own by the first 16 bytes of SHA-256 over its key, in hex.
+/// CA has its own by the first 16 bytes of SHA-256 over its key, in hex. `.delta.crl` is what came since.
 async fn crl(State(devices): State<Arc<Devices>>, Path(name): Path<String>) -> Response {
-    let of = match list_of(&devices.control, &name).await {
-        Ok(of) => of,
-        Err(failure) => return plain(&failure),
-    };
-    match devices.revocation.current(&devices.control, of, now()).await {
-        Ok(list) => ([(header::CONTENT_TYPE, "application/pkix-crl")], list).into_response(),
+    let whole = name.strip_suffix(".delta.crl").map(|name| format!("{name}.crl"));
+    match lists(&devices, whole.as_deref().unwrap_or(&name)).await {
+        Ok(lists) => {
+            let list = if whole.is_some() { lists.delta } else { lists.whole };
+            ([(header::CONTENT_TYPE, "application/pkix-crl")], list).into_response()
+        }
         Err(failure) => plain(&failure),
     }
 }
 
-async fn list_of(control: &Control, name: &str) -> Result<ListOf, Failure> {
+async fn lists(devices: &Devices, name: &str) -> Result<Lists, Failure> {
+    let (of, name) = list_of(&devices.control, name).await?;
+    let freshest = format!("{}/crl/{}", devices.url, delta_name(&name));
+    devices.revocation.current(&devices.control, of, &freshest, now()).await
+}
+
+/// Whose list has this name, and the name that it always has.
+async fn list_of(control: &Control, name: &str) -> Result<(ListOf, String), Failure> {
     if name == "root.crl" {
-        return Ok(ListOf::Root);
+        return Ok((ListOf::Root, name.to_owned()));
     }
     let issuing = control.issuing_authorities().await?;
     let found = match name {
         "issuing.crl" => issuing.first(),
         _ => issuing.iter().find(|one| list_name(&one.der).as_deref() == Some(name)),
     };
-    let absent = || Failure::absent("list; see issuing.crl and root.crl");
-    found.map(|one| ListOf::Issuing(one.id)).ok_or_else(absent)
+    let found = found.and_then(|one| Some((ListOf::Issuing(one.id), list_name(&one.der)?)));
+    found.ok_or_else(|| Failure::absent("list; see issuing.crl and root.crl"))
 }
 
 /// What the revocation list of an issuing CA is called.

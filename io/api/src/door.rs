@@ -68,7 +68,7 @@ impl SignedIn {
     pub(crate) fn peer(&self) -> Result<Peer, Refused> {
         match self.ctx.actor {
             Actor::Peer(peer) => Ok(peer),
-            Actor::Hub(..) | Actor::Claimant(..) => Err(Refused::unknown()),
+            Actor::Hub(..) | Actor::Claimant(..) | Actor::Lapsed(_) => Err(Refused::unknown()),
         }
     }
 

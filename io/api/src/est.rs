@@ -2,7 +2,7 @@
 //!
 //! 1. `cacerts` and `csrattrs` are for everyone: a device has to know its hub before it can ask.
 //! 2. `simpleenroll` wants a claim secret by HTTP Basic; any user name will do.
-//! 3. `simplereenroll` wants the current certificate.
+//! 3. `simplereenroll` wants the current certificate, or the one that has expired: the one operation for it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use hedgerow_base::Fault;
 use hedgerow_control::{Ctx, Failure};
 use hedgerow_listen::server::{certificate_id, now};
 use hedgerow_onboarding::{est, password_hash};
-use hedgerow_policy::Actor;
+use hedgerow_policy::{Actor, LapsedDevice};
 
 use crate::{
     Caller,
@@ -75,12 +75,15 @@ pub(crate) async fn simpleenroll(
     }
 }
 
-/// Renewal by the current certificate.
+/// Renewal by the current certificate, or rescue by the expired one.
 pub(crate) async fn simplereenroll(
     State(devices): State<Arc<Devices>>,
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Response {
+    if let Some(lapsed) = caller.lapsed {
+        return rescue(&devices, lapsed, &caller, &body).await;
+    }
     let Some(peer) = caller.peer else {
         let reason = "a renewal needs the current certificate on the connection";
         return plain(&Failure::new(Fault::Denied, reason));
@@ -102,6 +105,26 @@ pub(crate) async fn simplereenroll(
         }
         Err(failure) => {
             tracing::info!(%failure, device = %device.device, "a renewal was refused");
+            plain(&failure)
+        }
+    }
+}
+
+async fn rescue(devices: &Devices, lapsed: LapsedDevice, caller: &Caller, body: &[u8]) -> Response {
+    let request = match est::from_body(body) {
+        Ok(request) => request,
+        Err(problem) => return plain(&Failure::new(Fault::Invalid, problem.to_string())),
+    };
+    let rescued =
+        devices.control.rescue(now(), lapsed, &request, &caller.binding, certificate_id).await;
+    match rescued {
+        Ok(rescued) => {
+            tracing::info!(device = %rescued.device.id, "an expired certificate was replaced");
+            certificates(&[&rescued.certificate])
+        }
+        Err(failure) => {
+            let device = lapsed.device();
+            tracing::info!(%failure, %device, from = %caller.from, "a rescue was refused");
             plain(&failure)
         }
     }

@@ -11,6 +11,7 @@ mod door;
 mod est;
 pub mod limits;
 mod meters;
+mod ocsp;
 mod onlooker;
 mod open_api;
 mod pages;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hedgerow_base::Rate;
+
 /// Bytes of a request's body, unless a route says otherwise.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a client may take to send a request's head.
@@ -16,6 +18,12 @@ pub const STREAMS_MAX: u32 = 64;
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a revocation list is given out before it is made anew.
 pub const CRL_KEEP_MS: i64 = 3_600_000;
+/// How long the word on a single certificate is given out before it is signed anew.
+pub const OCSP_KEEP_MS: i64 = 1_800_000;
+/// Words on single certificates that are kept; at one more all are forgotten.
+pub const OCSP_WORDS_KEPT_MAX: usize = 10_000;
+/// How often words on certificates are signed for one source; those that are kept don't count.
+pub const OCSP_SIGNATURES: Rate = Rate { per_second: 20, burst: 200 };
 /// Devices and programs that a person can agree to cut off at once: more than there are anywhere.
 pub const CUT_OFF_MAX: u64 = 1_000_000_000;
 /// Passkey ceremonies under way at the same time; the oldest gives way.

@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hedgerow_base::TenantId;
-use hedgerow_listen::server::{Door, Handshakes, channel_binding, peer};
-use hedgerow_policy::Peer;
+use hedgerow_listen::server::{Door, Handshakes, channel_binding, lapsed, now, peer};
+use hedgerow_policy::{LapsedDevice, Peer};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -24,6 +24,8 @@ use crate::limits::{HEAD_BYTES_MAX, HEAD_TIME_MAX, STOP_TIME_MAX, STREAMS_MAX};
 pub struct Caller {
     /// The device whose certificate it showed.
     pub peer: Option<Peer>,
+    /// The same when the certificate has expired; then there is no peer.
+    pub lapsed: Option<LapsedDevice>,
     /// Base64 of its TLS exporter.
     pub binding: String,
     /// From where.
@@ -70,7 +72,9 @@ pub async fn serve_tls(
             };
             let connection = tls.get_ref().1;
             let Some(binding) = channel_binding(connection) else { return };
-            let caller = Caller { peer: peer(connection, tenant), binding, from };
+            let at = now();
+            let (peer, lapsed) = (peer(connection, tenant, at), lapsed(connection, tenant, at));
+            let caller = Caller { peer, lapsed, binding, from };
             let service = TowerToHyperService::new(router.layer(Extension(caller)));
             let http = http();
             let serving = http.serve_connection_with_upgrades(TokioIo::new(tls), service);

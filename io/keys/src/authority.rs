@@ -12,12 +12,13 @@ use hedgerow_control::{
 use hedgerow_identity::{
     CertificatePlan, Issuer as By, Name, Usage, authority,
     limits::ISSUING_CAS_MAX,
-    revocation::{CrlPlan, Reason},
+    ocsp::OcspPlan,
+    revocation::{CrlPlan, Revoked},
 };
+use hedgerow_onboarding::{crl, ocsp::Draft};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, PublicKeyData,
-    RevocationReason, RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm, SigningKey,
     SubjectPublicKeyInfo,
 };
 use time::OffsetDateTime;
@@ -108,27 +109,36 @@ impl Authority {
         Ok(certificate.map_err(broken)?.der().to_vec())
     }
 
-    fn list(&self, plan: &CrlPlan, issuer: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let hand = Hand(self.signing(&issuer)?);
-        let issuer = Issuer::from_ca_cert_der(&issuer.into(), hand);
-        let revoked = plan.revoked.iter().map(|one| {
-            Ok(RevokedCertParams {
-                serial_number: SerialNumber::from_slice(one.serial.as_bytes()),
-                revocation_time: moment(one.at)?,
-                reason_code: reason(one.reason),
-                invalidity_date: None,
-            })
-        });
-        let params = CertificateRevocationListParams {
-            this_update: moment(plan.this_update)?,
-            next_update: moment(plan.next_update)?,
-            crl_number: SerialNumber::from_slice(&plan.number.to_be_bytes()),
-            issuing_distribution_point: None,
-            revoked_certs: revoked.collect::<Result<_, Failure>>()?,
-            key_identifier_method: KeyIdMethod::Sha256,
+    fn word(&self, plan: &OcspPlan, issuer: &[u8]) -> Result<Vec<u8>, Failure> {
+        let key = self.signing(issuer)?;
+        let OcspPlan { answers, nonce, this_update, next_update } = plan;
+        let draft = Draft::new(key.spki(), answers, nonce.as_deref(), *this_update, *next_update)
+            .map_err(broken)?;
+        let signature = key.sign(draft.to_be_signed())?;
+        Ok(draft.finish(&signature))
+    }
+
+    fn list(&self, plan: &CrlPlan, issuer: &[u8]) -> Result<Vec<u8>, Failure> {
+        let unreadable = || broken("an issuer's certificate can't be read");
+        let key = self.signing(issuer)?;
+        let entry = |one: &Revoked| crl::Entry {
+            serial: one.serial.as_bytes().to_vec(),
+            at: one.at,
+            reason: one.reason.code(),
         };
-        let list = params.signed_by(&issuer.map_err(broken)?).map_err(broken)?;
-        Ok(list.der().to_vec())
+        let entries: Vec<_> = plan.revoked.iter().map(entry).collect();
+        let draft = crl::Draft::new(&crl::Contents {
+            issuer: &authority::subject(issuer).ok_or_else(unreadable)?,
+            issuer_key: &authority::key_identifier(issuer).ok_or_else(unreadable)?,
+            number: plan.number,
+            base: plan.base,
+            freshest: plan.freshest.as_deref(),
+            at: plan.this_update,
+            next: plan.next_update,
+            entries: &entries,
+        });
+        let signature = key.sign(draft.to_be_signed())?;
+        Ok(draft.finish(&signature))
     }
 }
 
@@ -146,7 +156,11 @@ impl Signer for Authority {
     }
 
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
-        Box::pin(async move { self.list(&plan, issuer) })
+        Box::pin(async move { self.list(&plan, &issuer) })
+    }
+
+    fn ocsp(&self, plan: OcspPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>> {
+        Box::pin(async move { self.word(&plan, &issuer) })
     }
 }
 
@@ -160,7 +174,12 @@ fn params(plan: &CertificatePlan) -> Result<CertificateParams, Failure> {
     params.use_authority_key_identifier_extension = true;
     params.subject_alt_names = plan.names.iter().map(san).collect::<Result<_, _>>()?;
     let ca = |below| IsCa::Ca(BasicConstraints::Constrained(below));
-    let signs = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    // The last is for the words on single certificates (RFC 5280 section 4.2.1.3, RFC 6960 section 4.2.2.2).
+    let signs = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     (params.is_ca, params.key_usages, params.extended_key_usages) = match plan.usage {
         Usage::RootCa => (ca(1), signs, vec![]),
         Usage::IssuingCa => (ca(0), signs, vec![]),
@@ -188,17 +207,6 @@ fn san(name: &Name) -> Result<SanType, Failure> {
 
 fn moment(at: Timestamp) -> Result<OffsetDateTime, Failure> {
     OffsetDateTime::from_unix_timestamp(at.as_secs()).map_err(broken)
-}
-
-const fn reason(reason: Reason) -> Option<RevocationReason> {
-    match reason {
-        // RFC 5280 section 5.3.1: unspecified is said by leaving the extension out.
-        Reason::Unspecified => None,
-        Reason::KeyCompromise => Some(RevocationReason::KeyCompromise),
-        Reason::CaCompromise => Some(RevocationReason::CaCompromise),
-        Reason::Superseded => Some(RevocationReason::Superseded),
-        Reason::CessationOfOperation => Some(RevocationReason::CessationOfOperation),
-    }
 }
 
 fn broken(error: impl std::fmt::Display) -> Failure {
@@ -232,7 +240,11 @@ impl SigningKey for Hand {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_identity::{Serial, limits::DEVICE_LIFE_MS, revocation};
+    use hedgerow_identity::{
+        Serial,
+        limits::DEVICE_LIFE_MS,
+        revocation::{self, Reason},
+    };
     use x509_parser::prelude::{FromDer, X509Certificate};
     use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -334,7 +346,7 @@ mod tests {
         let plan = device_plan(ca.key("server").unwrap().spki().to_vec());
         let refused = ca.issue(&plan, Some(foreign.clone())).unwrap_err();
         assert!(refused.reason.contains("key of an issuer's certificate"), "{refused}");
-        assert!(ca.list(&revocation::list([], 1, NOW), foreign).is_err());
+        assert!(ca.list(&revocation::list([], 1, NOW), &foreign).is_err());
     }
 
     #[test]
@@ -357,12 +369,49 @@ mod tests {
             reason: Reason::CessationOfOperation,
             not_after: NOW.plus_ms(1000),
         };
-        let list = ca.list(&revocation::list([revoked], 7, NOW), issuing.clone()).unwrap();
-        let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
-        let (_, issuing) = X509Certificate::from_der(&issuing).unwrap();
-        list.verify_signature(issuing.public_key()).unwrap();
-        let one = list.iter_revoked_certificates().next().unwrap();
-        assert_eq!(one.raw_serial(), serial.as_bytes());
-        assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+        let base = revocation::Base::of(&revocation::list([], 6, NOW));
+        let plan = revocation::list([revoked], 7, NOW);
+        for plan in [base.delta(&plan), plan] {
+            let list = ca.list(&plan, &issuing).unwrap();
+            let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
+            let (_, ca) = X509Certificate::from_der(&issuing).unwrap();
+            list.verify_signature(ca.public_key()).unwrap();
+            assert_eq!(list.issuer(), ca.subject());
+            let one = list.iter_revoked_certificates().next().unwrap();
+            assert_eq!(one.raw_serial(), serial.as_bytes());
+            assert_eq!(list.crl_number().unwrap().to_bytes_be(), [7]);
+            let is_delta =
+                list.extensions().iter().any(|one| one.oid.to_id_string() == "2.5.29.27");
+            assert_eq!(is_delta, plan.base.is_some());
+        }
+    }
+
+    #[test]
+    fn a_word_on_a_certificate_is_signed_by_the_key_of_its_issuer() {
+        let (_directory, ca, root, issuing) = made();
+        let plan = OcspPlan {
+            answers: Vec::new(),
+            nonce: None,
+            this_update: NOW,
+            next_update: NOW.plus_ms(1),
+        };
+        let point = |der: &[u8]| authority::public_key(der).unwrap();
+        for issuer in [&root, &issuing] {
+            let draft = Draft::new(&point(issuer), &[], None, NOW, NOW.plus_ms(1)).unwrap();
+            let word = ca.word(&plan, issuer).unwrap();
+            let signed = draft.to_be_signed();
+            let at = word.windows(signed.len()).position(|window| window == signed).unwrap();
+            // After what is signed: the algorithm (12 bytes), the BIT STRING's tag, length and unused bits.
+            let signature = &word[at + signed.len() + 15..];
+            let spki = point(issuer);
+            let key = &spki[spki.len() - 65..];
+            let key = aws_lc_rs::signature::UnparsedPublicKey::new(
+                &aws_lc_rs::signature::ECDSA_P256_SHA256_ASN1,
+                key,
+            );
+            key.verify(signed, signature).unwrap();
+        }
+        let (_other, stranger, ..) = made();
+        assert!(stranger.word(&plan, &issuing).is_err());
     }
 }

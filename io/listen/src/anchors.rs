@@ -4,6 +4,10 @@
 //! 2. [`Anchors::replace`]: the next handshake is judged by the new ones. Connections that are open go on;
 //!    whether their sessions may is judged elsewhere.
 //!
+//! A port may let those through whose certificate was good and has expired ([`Lapsed::Welcome`]). Chain, issuing
+//! CA and possession of the key are verified as ever, as of the certificate's last second; who is there is
+//! then nobody's peer ([`lapsed`](crate::server::lapsed)).
+//!
 //! The anchors are the issuing CAs themselves, not the root above them: a client can send the certificate
 //! of an issuing CA along, so with the root as an anchor none could ever be left out.
 
@@ -24,7 +28,7 @@ use rustls::{
     },
 };
 
-use crate::provider;
+use crate::{provider, server::last_second};
 
 type Verifier = Arc<dyn ClientCertVerifier>;
 
@@ -93,11 +97,38 @@ fn verifier(anchors: &[Vec<u8>], provider: &Arc<CryptoProvider>) -> Result<Verif
     verifier.build().map_err(|error| Error::General(error.to_string()))
 }
 
+/// What a port does with a certificate that was good and has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lapsed {
+    /// The handshake ends.
+    Refused,
+    /// It gets through; what it is good for is decided later.
+    Welcome,
+}
+
 /// How one port judges, by anchors that it shares with others.
 #[derive(Debug)]
 pub(crate) struct ByAnchors {
     pub(crate) anchors: Arc<Anchors>,
     pub(crate) is_required: bool,
+    pub(crate) lapsed: Lapsed,
+}
+
+impl Judges {
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Result<(), Error> {
+        let Err(error) = self.trusted.verify_client_cert(end_entity, intermediates, at) else {
+            return Ok(());
+        };
+        let was_ours = self.distrusted.as_ref().is_some_and(|distrusted| {
+            distrusted.verify_client_cert(end_entity, intermediates, at).is_ok()
+        });
+        Err(if was_ours { Error::InvalidCertificate(CertificateError::Revoked) } else { error })
+    }
 }
 
 impl ClientCertVerifier for ByAnchors {
@@ -117,13 +148,23 @@ impl ClientCertVerifier for ByAnchors {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let judges = self.anchors.judges();
-        let Err(error) = judges.trusted.verify_client_cert(end_entity, intermediates, now) else {
-            return Ok(ClientCertVerified::assertion());
+        let judged = match (self.lapsed, judges.judge(end_entity, intermediates, now)) {
+            (
+                Lapsed::Welcome,
+                Err(Error::InvalidCertificate(
+                    error @ CertificateError::ExpiredContext { not_after, .. },
+                )),
+            ) => {
+                judges.judge(end_entity, intermediates, not_after)?;
+                // It is the client's own certificate that has expired, not one that it sent along.
+                match last_second(end_entity) {
+                    Some(last) if last.unsigned_abs() == not_after.as_secs() => Ok(()),
+                    Some(_) | None => Err(Error::InvalidCertificate(error)),
+                }
+            }
+            (Lapsed::Welcome | Lapsed::Refused, judged) => judged,
         };
-        let was_ours = judges.distrusted.as_ref().is_some_and(|distrusted| {
-            distrusted.verify_client_cert(end_entity, intermediates, now).is_ok()
-        });
-        Err(if was_ours { Error::InvalidCertificate(CertificateError::Revoked) } else { error })
+        judged.map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

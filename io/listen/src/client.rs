@@ -14,8 +14,8 @@ use hedgerow_onboarding::{
     est::{EXPORTER_BYTES, EXPORTER_LABEL},
 };
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    StreamOwned,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, StreamOwned,
     client::{
         ResolvesClientCert, Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -138,6 +138,15 @@ pub fn connect(host: &str, port: u16, config: &Arc<ClientConfig>) -> Result<Stre
 
 fn handshake_error(to: &str, error: io::Error) -> ConnectError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::InvalidCertificate(
+            why @ (CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }),
+        )) => ConnectError::Tls(format!(
+            "by this device's clock the hub's certificate is not valid now ({why}); \
+             set the clock, or look at the hub's"
+        )),
         Some(Error::InvalidCertificate(why)) => ConnectError::Tls(format!(
             "{to} is not the hub that this device knows ({why:?}); \
              check the address and the claim code"

@@ -8,12 +8,12 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hedgerow_base::{TenantId, Timestamp};
+use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_onboarding::{
     est::{EXPORTER_BYTES, EXPORTER_LABEL},
     name,
 };
-use hedgerow_policy::{CertificateId, DirectDevice, Peer, Witness};
+use hedgerow_policy::{CertificateId, DirectDevice, LapsedDevice, Peer, Witness};
 use rustls::{
     CommonState, ServerConfig, ServerConnection, SupportedProtocolVersion,
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
@@ -30,7 +30,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use crate::{
     Anchors, Identity, SignIn,
-    anchors::ByAnchors,
+    anchors::{ByAnchors, Lapsed},
     limits::{ACCEPT_PAUSE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX},
     provider,
 };
@@ -79,6 +79,8 @@ pub enum ClientCertificates {
     Never,
     /// One of these authorities, if the client has one.
     Welcome(Arc<Anchors>),
+    /// As [`Self::Welcome`], expired ones too: those prove no peer, see [`lapsed`].
+    WelcomeLapsed(Arc<Anchors>),
     /// One of these authorities, or no connection.
     Required(Arc<Anchors>),
 }
@@ -113,14 +115,18 @@ fn config_of(
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions)?;
-    let judged_by = |anchors, is_required| Arc::new(ByAnchors { anchors, is_required });
+    let judged_by =
+        |anchors, is_required, lapsed| Arc::new(ByAnchors { anchors, is_required, lapsed });
     let builder = match clients {
         ClientCertificates::Never => builder.with_no_client_auth(),
         ClientCertificates::Welcome(anchors) => {
-            builder.with_client_cert_verifier(judged_by(anchors, false))
+            builder.with_client_cert_verifier(judged_by(anchors, false, Lapsed::Refused))
+        }
+        ClientCertificates::WelcomeLapsed(anchors) => {
+            builder.with_client_cert_verifier(judged_by(anchors, false, Lapsed::Welcome))
         }
         ClientCertificates::Required(anchors) => {
-            builder.with_client_cert_verifier(judged_by(anchors, true))
+            builder.with_client_cert_verifier(judged_by(anchors, true, Lapsed::Refused))
         }
     };
     let mut config = builder.with_cert_resolver(slot);
@@ -139,26 +145,60 @@ pub fn certificate_id(der: &[u8]) -> CertificateId {
 }
 
 /// The device that a verified client certificate names. Certificates of ours without a device's name
-/// prove nobody here.
+/// prove nobody here, and neither do expired ones, whatever the port let through.
 #[must_use]
-pub fn peer(tls: &CommonState, tenant: TenantId) -> Option<Peer> {
+pub fn peer(tls: &CommonState, tenant: TenantId, now: Timestamp) -> Option<Peer> {
+    let (device, certificate, life) = shown(tls, now)?;
+    match life {
+        Life::Goes => {
+            Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+        }
+        Life::IsOver => None,
+    }
+}
+
+/// The device that an expired client certificate names, on a port that lets these through
+/// ([`ClientCertificates::WelcomeLapsed`]).
+#[must_use]
+pub fn lapsed(tls: &CommonState, tenant: TenantId, now: Timestamp) -> Option<LapsedDevice> {
+    let (device, certificate, life) = shown(tls, now)?;
+    match life {
+        Life::Goes => None,
+        Life::IsOver => Some(Witness::of_a_proof().lapsed_device(tenant, device, certificate)),
+    }
+}
+
+enum Life {
+    Goes,
+    IsOver,
+}
+
+fn shown(tls: &CommonState, now: Timestamp) -> Option<(DeviceId, CertificateId, Life)> {
     let leaf = tls.peer_certificates()?.first()?;
-    let device = uris(leaf, name::parse_device_uri)?;
-    let certificate = certificate_id(leaf);
-    Some(Witness::of_a_proof().device(DirectDevice { tenant, device, certificate }))
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let device = uris(&certificate, name::parse_device_uri)?;
+    let is_over = now.as_secs() > certificate.validity().not_after.timestamp();
+    let life = if is_over { Life::IsOver } else { Life::Goes };
+    Some((device, certificate_id(leaf), life))
+}
+
+/// The last second of a certificate's life, since 1970; `None` when it can't be read.
+pub(crate) fn last_second(leaf: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 /// The program that a verified client certificate names, while its token works.
 #[must_use]
 pub fn program(tls: &CommonState, sign_in: &SignIn, now: Timestamp) -> Option<Peer> {
     let leaf = tls.peer_certificates()?.first()?;
-    uris(leaf, |uri| name::is_application_uri(uri).then_some(()))?;
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    uris(&certificate, |uri| name::is_application_uri(uri).then_some(()))?;
     sign_in.certified(certificate_id(leaf), now)
 }
 
 /// The first of a certificate's URIs that `read` understands.
-fn uris<T>(leaf: &[u8], read: impl Fn(&str) -> Option<T>) -> Option<T> {
-    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+fn uris<T>(certificate: &X509Certificate<'_>, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let names = certificate.subject_alternative_name().ok()??.value;
     names.general_names.iter().find_map(|name| match name {
         GeneralName::URI(uri) => read(uri),

@@ -47,7 +47,7 @@ impl Door for TlsDoor {
         let caller = match (&self.sign_in, has_certificate) {
             (Some(sign_in), false) => Caller::Unproven(sign_in.caller(from)),
             (sign_in, true) => {
-                let peer = peer(stream.state(), self.tenant).or_else(|| {
+                let peer = peer(stream.state(), self.tenant, now()).or_else(|| {
                     sign_in.as_ref().and_then(|desk| program(stream.state(), desk, now()))
                 });
                 Caller::Proven(peer.ok_or("nobody-in-certificate")?)

@@ -8,6 +8,8 @@ use crate::limits::DER_BYTES_MAX;
 
 /// Universal and context tags, as their identifier byte.
 pub mod tag {
+    /// BOOLEAN.
+    pub const BOOLEAN: u8 = 0x01;
     /// INTEGER.
     pub const INTEGER: u8 = 0x02;
     /// BIT STRING.
@@ -16,14 +18,24 @@ pub mod tag {
     pub const OCTET_STRING: u8 = 0x04;
     /// OBJECT IDENTIFIER.
     pub const OID: u8 = 0x06;
+    /// ENUMERATED.
+    pub const ENUMERATED: u8 = 0x0a;
     /// UTF8String.
     pub const UTF8_STRING: u8 = 0x0c;
+    /// UTCTime.
+    pub const UTC_TIME: u8 = 0x17;
+    /// GeneralizedTime.
+    pub const GENERALIZED_TIME: u8 = 0x18;
     /// SEQUENCE.
     pub const SEQUENCE: u8 = 0x30;
     /// SET.
     pub const SET: u8 = 0x31;
     /// `[0]`, constructed.
     pub const CONTEXT_0: u8 = 0xa0;
+    /// `[1]`, constructed.
+    pub const CONTEXT_1: u8 = 0xa1;
+    /// `[2]`, constructed.
+    pub const CONTEXT_2: u8 = 0xa2;
     /// `[6]`, primitive: uniformResourceIdentifier in a GeneralName.
     pub const URI: u8 = 0x86;
 }

@@ -2,7 +2,8 @@
 //!
 //! [`ClaimCode`] is the slip of paper: a single-use secret and the hash of the hub's root key.
 //! [`csr`] writes a PKCS#10 certification request (RFC 2986) for a P-256 key that stays elsewhere,
-//! [`est`] holds the messages of Enrollment over Secure Transport (RFC 7030), [`name`] the one place
+//! [`est`] holds the messages of Enrollment over Secure Transport (RFC 7030), [`ocsp`] those of online
+//! certificate status (RFC 6960), [`crl`] writes lists of revoked certificates (RFC 5280), [`name`] the one place
 //! where a device id stands in a certificate, [`renewal`] the moment at which to ask for the next one.
 //!
 //! It needs `alloc`, no `std`. It verifies no signature and opens no connection. Of RFC 7030 it leaves
@@ -23,11 +24,13 @@ extern crate alloc;
 extern crate std;
 
 mod claim_code;
+pub mod crl;
 pub mod csr;
 pub mod der;
 pub mod est;
 pub mod limits;
 pub mod name;
+pub mod ocsp;
 pub mod renewal;
 
 pub use claim_code::{ClaimCode, NotAClaimCode, password_hash};

@@ -48,6 +48,8 @@ pub struct CertificateRecord {
     pub not_after: Timestamp,
     /// When it was revoked, and why.
     pub revoked: Option<(Timestamp, Reason)>,
+    /// When the device was first seen to have it.
+    pub used: Option<Timestamp>,
 }
 
 /// Something that happened to a device, for its owner to read.
@@ -143,6 +145,8 @@ pub enum Change {
     },
     /// A new certificate; refused when its issuer is not the newest issuing CA.
     AddCertificate(Box<CertificateRecord>),
+    /// The device has it: it was shown for the first time. Later times are not kept.
+    UseCertificate(CertificateId, Timestamp),
     /// Every unrevoked certificate of a device is revoked.
     RevokeCertificates(DeviceKey, Reason),
     /// Something for the device's timeline.

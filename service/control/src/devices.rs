@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hedgerow_base::{DeviceId, Fault, Timestamp};
 use hedgerow_policy::{
-    Fact,
+    CertificateId, Fact,
     audit::{Effect, Entry},
 };
 use hedgerow_registry::{
@@ -56,6 +56,8 @@ pub struct Edit {
 pub struct Sighting {
     /// Which device.
     pub device: DeviceKey,
+    /// The certificate that it showed, when it may be the first time.
+    pub certificate: Option<CertificateId>,
     /// When.
     pub at: Timestamp,
     /// Whether it has one.
@@ -219,9 +221,10 @@ impl Control {
     async fn sighted(&self, sightings: &[Sighting]) -> Result<Vec<Change>, Failure> {
         let (mut changes, mut seen) = (Vec::new(), BTreeMap::new());
         let mut told = Vec::with_capacity(sightings.len());
-        for Sighting { device, at, is_connected, may_be_first, how } in sightings {
+        for Sighting { device, certificate, at, is_connected, may_be_first, how } in sightings {
             // Of several, the last says how it is now.
             seen.insert(*device, (*at, *is_connected));
+            changes.extend(certificate.map(|id| Change::UseCertificate(id, *at)));
             if *may_be_first {
                 let known = self.store.device(device.tenant, device.id).await?;
                 let from = known.filter(|known| known.key == *device).map(|known| known.state);

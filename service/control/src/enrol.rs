@@ -133,6 +133,7 @@ impl Control {
                 device: peer.device,
                 key: &current.key,
                 is_revoked: current.revoked.is_some(),
+                not_after: current.not_after,
             }),
             known_as(device.as_ref()),
             enrol::Channel { binding },
@@ -151,6 +152,7 @@ impl Control {
         let record = self.sign(key, plan, digest).await?;
         let certificate = record.der.clone();
         let changes = vec![
+            Change::UseCertificate(peer.certificate, ctx.now),
             Change::AddCertificate(Box::new(record)),
             tell(key, ctx.now, "renewed", "It got its next certificate."),
         ];
@@ -160,14 +162,14 @@ impl Control {
         Ok(Enrolled { device: key, certificate })
     }
 
-    async fn sign(
+    pub(crate) async fn sign(
         &self,
         device: DeviceKey,
         plan: CertificatePlan,
         digest: impl Fn(&[u8]) -> CertificateId + Send,
     ) -> Result<CertificateRecord, Failure> {
         let issuing = self.issuing().await?;
-        let (issuer, revoked) = (issuing.id, None);
+        let (issuer, revoked, used) = (issuing.id, None, None);
         let (serial, key) = (plan.serial, plan.key.clone());
         let (not_before, not_after) = (plan.not_before, plan.not_after);
         let der = self.signer.certificate(plan, Some(issuing.der)).await?;
@@ -182,11 +184,12 @@ impl Control {
             not_before,
             not_after,
             revoked,
+            used,
         })
     }
 }
 
-fn known_as(device: Option<&Device>) -> enrol::Known {
+pub(crate) fn known_as(device: Option<&Device>) -> enrol::Known {
     match device.map(|device| device.state) {
         None => enrol::Known::No,
         Some(State::Retired | State::Erased) => enrol::Known::Gone,

@@ -3,6 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use hedgerow_identity::{limits::RESCUE_DAYS_DEFAULT, rescue::Grace};
 use hedgerow_policy::{
     Action, Permit,
     audit::{Effect, Entry, actor_name},
@@ -42,6 +43,7 @@ pub struct Control {
     pub(crate) history: Arc<dyn History>,
     pub(crate) voice: Arc<dyn Voice>,
     herald: Arc<dyn Herald>,
+    pub(crate) grace: Grace,
     denied: Mutex<BTreeSet<(String, &'static str)>>,
 }
 
@@ -75,7 +77,14 @@ impl Control {
     pub fn new(ports: Ports) -> Self {
         let Ports { store, signer, random, passwords, history, voice, herald } = ports;
         let denied = Mutex::default();
-        Self { store, signer, random, passwords, history, voice, herald, denied }
+        let grace = Grace { days: RESCUE_DAYS_DEFAULT };
+        Self { store, signer, random, passwords, history, voice, herald, grace, denied }
+    }
+
+    /// With another grace for devices whose certificate has expired.
+    #[must_use]
+    pub fn with_grace(self, grace: Grace) -> Self {
+        Self { grace, ..self }
     }
 
     /// The first half of the door: may this be done? A refusal is recorded the first time that this
@@ -98,11 +107,24 @@ impl Control {
         subject: String,
         why: &str,
     ) {
+        self.record_denial_with(ctx, action, action, subject, why, Vec::new()).await;
+    }
+
+    /// As [`Self::record_denial`], once for each `kind` and actor, with what else there is to write down.
+    pub(crate) async fn record_denial_with(
+        &self,
+        ctx: &Ctx,
+        kind: &'static str,
+        action: &'static str,
+        subject: String,
+        why: &str,
+        changes: Vec<Change>,
+    ) {
         let Some(tenant) = ctx.actor.tenant() else { return };
         let actor = actor_name(&ctx.actor);
         let is_first = {
             let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-            denied.len() < DENIAL_KINDS_MAX && denied.insert((actor.clone(), action))
+            denied.len() < DENIAL_KINDS_MAX && denied.insert((actor.clone(), kind))
         };
         if !is_first {
             return;
@@ -110,8 +132,7 @@ impl Control {
         let detail = vec![("why", why.to_owned())];
         let effect = Effect::Denied;
         let entry = Entry { at: ctx.now, tenant, actor, action, subject, effect, detail };
-        let commit =
-            Commit { now: ctx.now, changes: Vec::new(), audit: vec![entry], events: Vec::new() };
+        let commit = Commit { now: ctx.now, changes, audit: vec![entry], events: Vec::new() };
         let _ = self.store.commit(commit).await;
     }
 

@@ -401,7 +401,7 @@ fn add(person: &Person) -> Change {
 fn own_number(ctx: &Ctx) -> Result<PersonId, Failure> {
     match &ctx.actor {
         Actor::Peer(peer) => peer.person().map(|(id, _)| id),
-        Actor::Hub(..) | Actor::Claimant(..) => None,
+        Actor::Hub(..) | Actor::Claimant(..) | Actor::Lapsed(_) => None,
     }
     .ok_or_else(|| Failure::new(Fault::Denied, "only a signed-in person has keys of their own"))
 }

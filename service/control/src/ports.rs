@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use hedgerow_base::{DeviceId, TenantId, Timestamp};
 use hedgerow_identity::{
-    CertificatePlan, Claim,
+    CertificatePlan, Claim, Serial,
+    ocsp::{Issued, OcspPlan},
     revocation::{CrlPlan, Revoked},
 };
 use hedgerow_model::Value;
@@ -134,6 +135,8 @@ pub trait Store: Send + Sync {
     fn certificates(&self, device: DeviceKey) -> Pending<'_, Vec<CertificateRecord>>;
     /// What an issuing CA signed, is revoked and has not ended by itself at `now`.
     fn revoked(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, Vec<Revoked>>;
+    /// What an issuing CA knows of a serial number of a device or a program.
+    fn issued(&self, issuer: AuthorityId, serial: Serial) -> Pending<'_, Issued>;
     /// Certificates of devices that an issuing CA signed which is not trusted any more, as far as they have
     /// not ended by themselves at `now`.
     fn distrusted(&self, now: Timestamp) -> Pending<'_, Vec<CertificateId>>;
@@ -234,6 +237,8 @@ pub trait Signer: Send + Sync {
     fn certificate(&self, plan: CertificatePlan, issuer: Option<Vec<u8>>) -> Pending<'_, Vec<u8>>;
     /// Makes and signs a revocation list, with the key in the issuer's certificate.
     fn crl(&self, plan: CrlPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>>;
+    /// Makes and signs the word on single certificates, with the key in the issuer's certificate.
+    fn ocsp(&self, plan: OcspPlan, issuer: Vec<u8>) -> Pending<'_, Vec<u8>>;
 }
 
 /// Signs checkpoints of the audit log; quick enough to be asked inside a transaction.

@@ -1,9 +1,11 @@
 //! The hub's certificates and its revocation lists, for those who ask.
 
+use std::sync::Arc;
+
 use hedgerow_base::{Fault, Timestamp};
 use hedgerow_identity::{
     authority,
-    revocation::{self, Revoked},
+    revocation::{self, Base, Revoked},
 };
 
 use crate::{AuthorityId, AuthorityRecord, Control, Ctx, Failure, gate::action};
@@ -20,6 +22,17 @@ pub enum ListOf {
     Root,
     /// That of an issuing CA.
     Issuing(AuthorityId),
+}
+
+/// A revocation list and what came since an earlier one, both signed.
+#[derive(Clone, Debug)]
+pub struct Lists {
+    /// Everything, in DER.
+    pub whole: Vec<u8>,
+    /// What the base had not, in DER; of the same number.
+    pub delta: Vec<u8>,
+    /// What the delta adds to.
+    pub base: Arc<Base>,
 }
 
 impl Control {
@@ -63,12 +76,19 @@ impl Control {
         self.store.authorities("issuing").await
     }
 
-    /// Makes and signs a list of revoked certificates as of `now`; the caller keeps it until the next
-    /// revocation or half its life.
+    /// Makes and signs a list of revoked certificates as of `now`, and its delta to `base`; when that is none or
+    /// too old, the list is the next base itself. The caller keeps them until the next revocation or half
+    /// their life, makes one at a time, and says where the delta will be.
     ///
     /// # Errors
     /// When keys or store can't be used, or there is no such CA.
-    pub async fn revocation_list(&self, of: ListOf, now: Timestamp) -> Result<Vec<u8>, Failure> {
+    pub async fn revocation_lists(
+        &self,
+        of: ListOf,
+        base: Option<Arc<Base>>,
+        freshest: String,
+        now: Timestamp,
+    ) -> Result<Lists, Failure> {
         let none = || Failure::new(Fault::Unavailable, "the hub has no such CA yet");
         let issuing = self.store.authorities("issuing").await?;
         let (issuer, revoked) = match of {
@@ -82,7 +102,13 @@ impl Control {
             }
         };
         let number = self.store.next_crl_number().await?;
-        self.signer.crl(revocation::list(revoked, number, now), issuer).await
+        let mut list = revocation::list(revoked, number, now);
+        list.freshest = Some(freshest);
+        let base =
+            base.filter(|base| base.is_good(now)).unwrap_or_else(|| Arc::new(Base::of(&list)));
+        let delta = self.signer.crl(base.delta(&list), issuer.clone()).await?;
+        let whole = self.signer.crl(list, issuer).await?;
+        Ok(Lists { whole, delta, base })
     }
 }
 

@@ -278,10 +278,14 @@ impl Plane {
 
     /// Told by the wire when a session began.
     pub fn connected(&self, session: &Admitted, client_id: &str, now: Timestamp) {
-        if let Who::Device { entry, .. } = &session.0 {
+        if let Who::Device { entry, proof } = &session.0 {
+            let certificate = match proof {
+                Proof::Certificate(id, _) => Some(*id),
+                Proof::Password(_) => None,
+            };
             entry.vitals.sessions.fetch_add(1, Ordering::Relaxed);
             entry.vitals.last_seen_ms.fetch_max(now.as_ms(), Ordering::Relaxed);
-            self.notices().connected(entry.admission.key(), client_id, now);
+            self.notices().connected(entry.admission.key(), client_id, certificate, now);
         }
     }
 

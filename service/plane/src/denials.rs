@@ -137,7 +137,14 @@ mod tests {
     struct Seen(Mutex<Vec<(Identity, &'static str, usize)>>);
 
     impl Notices for Seen {
-        fn connected(&self, _: hedgerow_telemetry::DeviceKey, _: &str, _: Timestamp) {}
+        fn connected(
+            &self,
+            _: hedgerow_telemetry::DeviceKey,
+            _: &str,
+            _: Option<hedgerow_policy::CertificateId>,
+            _: Timestamp,
+        ) {
+        }
         fn disconnected(
             &self,
             _: hedgerow_telemetry::DeviceKey,

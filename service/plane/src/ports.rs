@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hedgerow_base::Timestamp;
 use hedgerow_model::Value;
+use hedgerow_policy::CertificateId;
 use hedgerow_telemetry::{Batch, DeviceKey, SeriesId, SeriesSpec};
 
 use crate::{Commits, Refusal, Ticket};
@@ -64,8 +65,14 @@ pub struct FirstDenial<'a> {
 
 /// What the control plane wants to know of what happens here. Calls must return at once.
 pub trait Notices: Send + Sync {
-    /// A session of the device began.
-    fn connected(&self, device: DeviceKey, client_id: &str, at: Timestamp);
+    /// A session of the device began, by a certificate or a password.
+    fn connected(
+        &self,
+        device: DeviceKey,
+        client_id: &str,
+        certificate: Option<CertificateId>,
+        at: Timestamp,
+    );
 
     /// A session of the device ended, and why.
     fn disconnected(&self, device: DeviceKey, client_id: &str, why: &'static str, at: Timestamp);
@@ -82,7 +89,7 @@ pub trait Notices: Send + Sync {
 pub struct NoNotices;
 
 impl Notices for NoNotices {
-    fn connected(&self, _: DeviceKey, _: &str, _: Timestamp) {}
+    fn connected(&self, _: DeviceKey, _: &str, _: Option<CertificateId>, _: Timestamp) {}
     fn disconnected(&self, _: DeviceKey, _: &str, _: &'static str, _: Timestamp) {}
     fn first_denial(&self, _: FirstDenial<'_>) {}
     fn reported(&self, _: DeviceKey, _: &[u8], _: Timestamp) {}

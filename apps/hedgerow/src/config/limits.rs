@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use hedgerow_api::Limit;
+use hedgerow_identity::limits::{RESCUE_DAYS_DEFAULT, RESCUE_DAYS_MAX};
 use hedgerow_listen::limits::{FAILED_SIGN_INS_MAX, HTTPS_CONNECTIONS_MAX};
 use hedgerow_mqtt::limits::{
     IN_FLIGHT_MAX, PACKET_BYTES_END, SUBSCRIPTIONS_MAX, TOPIC_BYTES_MAX, TOPIC_LEVELS_MAX,
@@ -18,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) failed_sign_ins: u32,
     /// Connections of each HTTPS door.
     pub(crate) https_connections: usize,
+    /// Days after its end in which an expired certificate still gets a device its next one.
+    pub(crate) rescue_days: u32,
 }
 
 impl Default for Limits {
@@ -26,6 +29,7 @@ impl Default for Limits {
             wire: Settings::default(),
             failed_sign_ins: FAILED_SIGN_INS_MAX,
             https_connections: HTTPS_CONNECTIONS_MAX,
+            rescue_days: RESCUE_DAYS_DEFAULT,
         }
     }
 }
@@ -151,6 +155,8 @@ pub(crate) const ROWS: &[Row] = &[
         "bytes of retained messages"),
     row!("https-connections", 8..=100_000, https_connections, NOTHING, Reached::Told,
         "connections of each HTTPS door; more wait in the kernel's queue"),
+    row!("rescue-days", 0..=RESCUE_DAYS_MAX as u64, rescue_days, NOTHING, Reached::Told,
+        "days after its end in which an expired certificate still gets a device its next one; 0 is never"),
 ];
 
 impl Reached {

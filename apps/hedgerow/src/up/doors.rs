@@ -55,7 +55,7 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     let mut serving = Vec::new();
 
     let limits = &file.limits;
-    let mqtt = open_mqtt(hub, up, file, welcome.clone()).await?;
+    let mqtt = open_mqtt(hub, up, file, welcome).await?;
     let (wire, mqtts) = (&mqtt.wire, mqtt.address);
 
     if !up.addresses.local.ip().is_loopback() {
@@ -75,13 +75,15 @@ pub(super) async fn open(hub: &Hub, up: &Up, file: &Config) -> Result<Doors, Pro
     ];
     let gauges = Gauges::new(hub, wire, open, limits.clone());
 
-    let tls = config(Arc::clone(&slot), welcome, &[b"http/1.1"])?;
+    let lapsed_too = ClientCertificates::WelcomeLapsed(Arc::clone(&hub.trust.anchors));
+    let tls = config(Arc::clone(&slot), lapsed_too, &[b"http/1.1"])?;
     let routes = devices::router(Arc::new(Devices {
         control: Arc::clone(&hub.control),
         authorities: authorities(&hub.trust),
         revocation: Arc::clone(&hub.revocation),
         size_of,
         log_key: *hub.notary.public_key(),
+        url: format!("https://{}:{}", hub.names.outer(), devices.port()),
         mqtts_port: mqtts.port(),
     }));
     let stopped = told(&stop);

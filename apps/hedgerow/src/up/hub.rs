@@ -9,6 +9,7 @@ use std::{
 use hedgerow_api::RevocationLists;
 use hedgerow_base::{Secret, TenantId};
 use hedgerow_control::{Control, Ctx, Ports, ports::Random};
+use hedgerow_identity::rescue::Grace;
 use hedgerow_keys::{
     Argon2id, Authority as Keys, KeyFile, LogKey, Notary, SealingKey, SystemRandom, write_durably,
 };
@@ -25,7 +26,7 @@ use super::{
     Problem, doors::Doors, herald::Messenger, names::Names, notices, profiles::Profiles,
     renewal::Renewal, trust::Trust, voice::Voice,
 };
-use crate::args::Up;
+use crate::{args::Up, config::Config};
 
 /// How often it is looked whether a token has expired: its sessions end within a second.
 const CLOCK_EVERY: Duration = Duration::from_millis(500);
@@ -59,7 +60,12 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Opens everything; at the first start it is made.
-    pub(super) async fn open(data: &Path, sealing: SealingKey, up: &Up) -> Result<Self, Problem> {
+    pub(super) async fn open(
+        data: &Path,
+        sealing: SealingKey,
+        up: &Up,
+        file: &Config,
+    ) -> Result<Self, Problem> {
         let sealing = Arc::new(sealing);
         let directory = data.join("keys");
         let keys = Arc::new(Keys::new(&directory, Arc::clone(&sealing)));
@@ -90,7 +96,7 @@ impl Hub {
             turn: Mutex::default(),
         });
         let voice = Arc::new(Voice::default());
-        let control = Arc::new(Control::new(Ports {
+        let control = Control::new(Ports {
             store: Arc::clone(&store) as _,
             signer: Arc::clone(&keys) as _,
             random: Arc::new(SystemRandom),
@@ -98,7 +104,8 @@ impl Hub {
             history: Arc::new(readings.clone()),
             voice: Arc::clone(&voice) as _,
             herald: Arc::clone(&messenger) as _,
-        }));
+        });
+        let control = Arc::new(control.with_grace(Grace { days: file.limits.rescue_days }));
         let names = Names::find(&up.names);
         let renewal = Arc::new(Renewal { control: Arc::clone(&control), names: names.clone() });
         let authority = renewal.authority(now()).await?;
@@ -224,7 +231,7 @@ pub(super) mod tests {
         let Command::Up(up) = Args::try_parse_from(["hedgerow", "up"]).unwrap().command else {
             panic!("another command")
         };
-        let hub = Hub::open(&data, sealing, &up).await.unwrap();
+        let hub = Hub::open(&data, sealing, &up, &Config::default()).await.unwrap();
         (folder, hub)
     }
 
@@ -236,7 +243,8 @@ pub(super) mod tests {
             async move {
                 let issuing = control.issuing_authorities().await.unwrap()[0].id;
                 let of = ListOf::Issuing(issuing);
-                list.current(&control, of, Timestamp::from_ms(ms)).await.unwrap()
+                let at = Timestamp::from_ms(ms);
+                list.current(&control, of, "https://hub/crl", at).await.unwrap().whole
             }
         };
         let (start, keep) = (1_800_000_000_000, hedgerow_api::limits::CRL_KEEP_MS);

@@ -70,7 +70,7 @@ async fn serve(data: PathBuf, up: Up, config: Config) -> Result<(), Problem> {
     DirBuilder::new().recursive(true).mode(0o700).create(&data)?;
     let sealing = seal::find(&data, &up.seal)?;
     eprintln!("keys are sealed with {}", sealing.source());
-    let hub = hub::Hub::open(&data, sealing, &up).await?;
+    let hub = hub::Hub::open(&data, sealing, &up, &config).await?;
     let doors = doors::open(&hub, &up, &config).await?;
     if up.home_assistant {
         home_assistant::start(&hub)?;

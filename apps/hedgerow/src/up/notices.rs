@@ -13,6 +13,7 @@ use hedgerow_base::{DeviceKey, TenantId, Timestamp};
 use hedgerow_control::{Control, Sighting};
 use hedgerow_listen::server::now;
 use hedgerow_plane::{FirstDenial, Identity, Notices};
+use hedgerow_policy::CertificateId;
 use hedgerow_registry::KeyStorage;
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
@@ -21,13 +22,13 @@ use tokio::{sync::mpsc, time::sleep};
 const BATCH_MAX: usize = 512;
 /// How long notices gather before they are written.
 const GATHER: Duration = Duration::from_millis(50);
-/// Devices remembered as having connected since the start; of others the store is asked.
+/// Devices remembered, each with its certificate, as having connected since the start; of others the store is asked.
 const MET_MAX: usize = 100_000;
 /// Notices that wait to be written; more are dropped and counted.
 const WAITING_MAX: usize = 4096;
 
 enum Notice {
-    Connected(DeviceKey, Timestamp),
+    Connected(DeviceKey, Option<CertificateId>, Timestamp),
     Disconnected(DeviceKey, &'static str, Timestamp),
     Denied(DeviceKey, &'static str, String, Timestamp),
     ProgramDenied((TenantId, i64), &'static str, String, Timestamp),
@@ -64,8 +65,14 @@ impl Queue {
 }
 
 impl Notices for Queue {
-    fn connected(&self, device: DeviceKey, _: &str, at: Timestamp) {
-        self.put(Notice::Connected(device, at));
+    fn connected(
+        &self,
+        device: DeviceKey,
+        _: &str,
+        certificate: Option<CertificateId>,
+        at: Timestamp,
+    ) {
+        self.put(Notice::Connected(device, certificate, at));
     }
 
     fn disconnected(&self, device: DeviceKey, _: &str, why: &'static str, at: Timestamp) {
@@ -109,18 +116,34 @@ impl Waiting {
             let mut written = Ok(());
             for notice in batch.drain(..) {
                 written = written.and(match notice {
-                    Notice::Connected(device, at) => {
-                        let may_be_first = met.len() < MET_MAX && met.insert(device);
-                        let may_be_first = may_be_first || !met.contains(&device);
+                    Notice::Connected(device, certificate, at) => {
+                        let this = (device, certificate);
+                        let may_be_first = met.len() < MET_MAX && met.insert(this);
+                        let may_be_first = may_be_first || !met.contains(&this);
                         let how = "It connected over MQTT.".into();
+                        let certificate = certificate.filter(|_| may_be_first);
                         let is_connected = true;
-                        sightings.push(Sighting { device, at, is_connected, may_be_first, how });
+                        sightings.push(Sighting {
+                            device,
+                            certificate,
+                            at,
+                            is_connected,
+                            may_be_first,
+                            how,
+                        });
                         Ok(())
                     }
                     Notice::Disconnected(device, why, at) => {
                         let how = format!("Its connection ended: {why}.");
                         let (is_connected, may_be_first) = (false, false);
-                        sightings.push(Sighting { device, at, is_connected, may_be_first, how });
+                        sightings.push(Sighting {
+                            device,
+                            certificate: None,
+                            at,
+                            is_connected,
+                            may_be_first,
+                            how,
+                        });
                         Ok(())
                     }
                     Notice::Denied(device, word, topic, at) => {

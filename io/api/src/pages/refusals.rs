@@ -18,7 +18,8 @@ use hedgerow_control::{
     },
 };
 use hedgerow_identity::{
-    CertificatePlan, Claim,
+    CertificatePlan, Claim, Serial,
+    ocsp::{Issued, OcspPlan},
     revocation::{CrlPlan, Revoked},
 };
 use hedgerow_model::{LINUX_HOST, Profile, Value};
@@ -104,6 +105,9 @@ impl Store for Nothing {
     fn certificates(&self, _: DeviceKey) -> Pending<'_, Vec<CertificateRecord>> {
         none()
     }
+    fn issued(&self, _: AuthorityId, _: Serial) -> Pending<'_, Issued> {
+        broken()
+    }
     fn revoked(&self, _: AuthorityId, _: Timestamp) -> Pending<'_, Vec<Revoked>> {
         none()
     }
@@ -179,6 +183,9 @@ impl Signer for Nothing {
         broken()
     }
     fn crl(&self, _: CrlPlan, _: Vec<u8>) -> Pending<'_, Vec<u8>> {
+        broken()
+    }
+    fn ocsp(&self, _: OcspPlan, _: Vec<u8>) -> Pending<'_, Vec<u8>> {
         broken()
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct TopicQuery {
 fn peer(visitor: &Visitor) -> Result<Peer, Trouble> {
     match visitor.ctx.actor {
         Actor::Peer(peer) => Ok(peer),
-        Actor::Hub(..) | Actor::Claimant(..) => Err(Refused::unknown().into()),
+        Actor::Hub(..) | Actor::Claimant(..) | Actor::Lapsed(_) => Err(Refused::unknown().into()),
     }
 }
 

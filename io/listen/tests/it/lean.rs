@@ -24,7 +24,7 @@ const DEVICE: DeviceId = DeviceId::from_bytes([7; 16]);
 /// Says who is there, sends back what it hears, reading into `room` bytes, and says goodbye when the
 /// client does.
 async fn echo(mut tls: TlsStream, room: usize) -> io::Result<()> {
-    let peer = server::peer(tls.state(), TenantId::FIRST);
+    let peer = server::peer(tls.state(), TenantId::FIRST, server::now());
     assert_eq!(peer.and_then(|peer| peer.device().map(|d| d.device)), Some(DEVICE));
     let mut buffer = vec![0; room];
     loop {

@@ -25,6 +25,7 @@ use tokio::{
     time::timeout,
 };
 
+mod lapsed;
 mod lean;
 mod rotation;
 
@@ -78,8 +79,11 @@ async fn serve(house: &House, clients: ClientCertificates) -> SocketAddr {
         let arrival = door.next().await;
         let Ok(mut tls) = handshakes.shake(arrival.stream).await else { return };
         let connection = tls.get_ref().1;
-        let device = server::peer(connection, TenantId::FIRST);
+        let device = server::peer(connection, TenantId::FIRST, server::now());
         let device = device.and_then(|peer| peer.device().map(|d| d.device.to_string()));
+        let lapsed = server::lapsed(connection, TenantId::FIRST, server::now());
+        let lapsed = lapsed.map(|lapsed| format!("lapsed:{}", lapsed.device()));
+        let device = device.or(lapsed);
         let binding = server::channel_binding(connection).unwrap();
         let text = format!("{} {binding}", device.unwrap_or_else(|| "nobody".into()));
         let _ = tls.write_all(text.as_bytes()).await;

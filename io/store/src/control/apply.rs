@@ -128,6 +128,12 @@ pub(super) async fn change(
             run(connection, statement.bind(standing.word()).bind(because)).await.map(drop)
         }
         Change::AddCertificate(record) => add_certificate(connection, now_ms, record).await,
+        Change::UseCertificate(id, at) => {
+            let statement =
+                sqlx::query("UPDATE certificates SET used = ? WHERE id = ? AND used IS NULL");
+            let statement = statement.bind(at.as_ms()).bind(id.0.as_slice());
+            run(connection, statement).await.map(drop)
+        }
         Change::RevokeCertificates(device, reason) => {
             let statement = sqlx::query(
                 "UPDATE certificates SET revoked_at = ?, reason = ?

@@ -4,6 +4,7 @@ use hedgerow_base::{Fault, TenantId, Timestamp};
 use hedgerow_control::{AuthorityId, AuthorityRecord, Failure, TimelineEntry};
 use hedgerow_identity::{
     Serial,
+    ocsp::Issued,
     revocation::{Reason, Revoked},
 };
 use hedgerow_policy::CertificateId;
@@ -77,6 +78,30 @@ pub(super) async fn revoked(
         })
     };
     found.iter().map(read).collect()
+}
+
+pub(super) async fn issued(
+    readers: &SqlitePool,
+    issuer: AuthorityId,
+    serial: Serial,
+) -> Result<Issued, Failure> {
+    let found = sqlx::query(
+        "SELECT revoked_at, reason FROM certificates WHERE serial = ?1 AND issuer = ?2
+         UNION ALL
+         SELECT revoked_at, reason FROM revoked_programs WHERE serial = ?1 AND issuer = ?2
+         UNION ALL
+         SELECT NULL, NULL FROM tokens WHERE serial = ?1 AND issuer = ?2
+         LIMIT 1",
+    )
+    .bind(serial.as_bytes().as_slice())
+    .bind(issuer.0)
+    .fetch_optional(readers)
+    .await
+    .map_err(failure)?;
+    let Some(row) = found else { return Ok(Issued::Never) };
+    let Some(at) = rows::maybe_time(&row, "revoked_at")? else { return Ok(Issued::Good) };
+    let reason: Option<u8> = rows::get(&row, "reason")?;
+    Ok(Issued::Revoked(at, Reason::from_code(reason.unwrap_or(0))))
 }
 
 pub(super) async fn distrusted(
@@ -329,6 +354,7 @@ mod tests {
         let store = open(&directory).await;
         let found = store.certificate(CertificateId([0; 32])).await.unwrap().unwrap();
         assert_eq!(found.issuer, SECOND, "the second row is the issuing CA");
+        assert!(found.used.is_some(), "nobody knows, so that it counts as used");
         store.commit(commit(vec![ca(SECOND, 9)])).await.unwrap();
         store.commit(commit(vec![distrust(AuthorityId(3), 1)])).await.unwrap();
         assert_eq!(store.distrusted(NOW).await.unwrap(), [CertificateId([0; 32])]);
@@ -403,5 +429,30 @@ mod tests {
         store.commit(commit(vec![Change::RemoveToken(TENANT, 102)])).await.unwrap();
         assert_eq!(serials(&store, SECOND, NOW).await, [102]);
         assert!(serials(&store, FIRST, NOW).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_ca_knows_the_serial_numbers_that_it_issued_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = overlap(&directory).await;
+        let token = store.tokens(TENANT).await.unwrap().remove(0);
+        let certificate = token.certificate.unwrap();
+        let (issuer, serial) = (certificate.issuer, certificate.serial.unwrap());
+        let other = if issuer == FIRST { SECOND } else { FIRST };
+        assert_eq!(store.issued(issuer, serial).await.unwrap(), Issued::Good);
+        assert_eq!(store.issued(other, serial).await.unwrap(), Issued::Never);
+        let gone = Serial::from_random([0x77; 16]);
+        assert_eq!(store.issued(issuer, gone).await.unwrap(), Issued::Never);
+        store.commit(commit(vec![Change::RemoveToken(TENANT, token.id)])).await.unwrap();
+        let revoked = Issued::Revoked(NOW, Reason::CessationOfOperation);
+        assert_eq!(store.issued(issuer, serial).await.unwrap(), revoked);
+
+        let device = key(1);
+        let its = store.certificates(device).await.unwrap().remove(0);
+        assert_eq!(store.issued(its.issuer, its.serial).await.unwrap(), Issued::Good);
+        let revoke = Change::RevokeCertificates(device, Reason::KeyCompromise);
+        store.commit(commit(vec![revoke])).await.unwrap();
+        let revoked = Issued::Revoked(NOW, Reason::KeyCompromise);
+        assert_eq!(store.issued(its.issuer, its.serial).await.unwrap(), revoked);
     }
 }

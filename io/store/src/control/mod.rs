@@ -23,7 +23,7 @@ use hedgerow_control::{
     TimelineEntry, Token,
     ports::{AuditFilter, AuditRecord, Counts, Keys, Notary, Pending, Store},
 };
-use hedgerow_identity::{Claim, revocation::Revoked};
+use hedgerow_identity::{Claim, Serial, ocsp::Issued, revocation::Revoked};
 use hedgerow_policy::{CertificateId, Fact, PersonId};
 use hedgerow_registry::{Device, DeviceKey, Filter, Page};
 use hedgerow_tlog::{Hash, NodeId};
@@ -168,6 +168,10 @@ impl Store for ControlStore {
 
     fn revoked(&self, issuer: AuthorityId, now: Timestamp) -> Pending<'_, Vec<Revoked>> {
         Box::pin(authority::revoked(&self.readers, issuer, now))
+    }
+
+    fn issued(&self, issuer: AuthorityId, serial: Serial) -> Pending<'_, Issued> {
+        Box::pin(authority::issued(&self.readers, issuer, serial))
     }
 
     fn distrusted(&self, now: Timestamp) -> Pending<'_, Vec<CertificateId>> {

@@ -154,5 +154,6 @@ pub(super) fn certificate(row: &SqliteRow) -> Result<CertificateRecord, Failure>
         not_before: time(row, "not_before")?,
         not_after: time(row, "not_after")?,
         revoked,
+        used: maybe_time(row, "used")?,
     })
 }

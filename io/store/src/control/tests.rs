@@ -101,6 +101,7 @@ pub(super) fn certificate(n: u8, serial: u8) -> CertificateRecord {
         not_before: NOW,
         not_after: NOW.plus_ms(1000),
         revoked: None,
+        used: None,
     }
 }
 
@@ -480,4 +481,24 @@ async fn the_names_of_claims_and_devices_are_kept_and_found() {
     let retired = Change::MoveDevice { device: device.key, from: device.state, to: State::Retired };
     store.commit(commit(vec![retired])).await.unwrap();
     assert_eq!(who(claimed.expires).await, [], "nor does a device that is retired");
+}
+
+#[tokio::test]
+async fn the_first_use_of_a_certificate_is_kept_and_later_ones_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(&directory).await;
+    let records = [certificate(1, 8), certificate(1, 9)];
+    let mut changes = vec![Change::AddDevice(Box::new(device(1, "Lamp")))];
+    changes.extend(records.iter().map(|one| Change::AddCertificate(Box::new(one.clone()))));
+    store.commit(commit(changes)).await.unwrap();
+    for later in [5, 50] {
+        let used = Change::UseCertificate(records[0].id, NOW.plus_ms(later));
+        store.commit(commit(vec![used])).await.unwrap();
+    }
+    let used = |record: &CertificateRecord| {
+        let (store, id) = (&store, record.id);
+        async move { store.certificate(id).await.unwrap().unwrap().used }
+    };
+    assert_eq!(used(&records[0]).await, Some(NOW.plus_ms(5)));
+    assert_eq!(used(&records[1]).await, None);
 }

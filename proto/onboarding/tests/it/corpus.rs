@@ -6,6 +6,8 @@ mod claim_code;
 mod der;
 #[path = "../../../../fuzz/bodies/est_body.rs"]
 mod est_body;
+#[path = "../../../../fuzz/bodies/ocsp_request.rs"]
+mod ocsp_request;
 #[path = "../../../../fuzz/bodies/replay.rs"]
 mod replay;
 
@@ -24,4 +26,9 @@ fn the_corpus_of_est_body_holds() {
 #[test]
 fn the_corpus_of_der_holds() {
     replay("der", der::run);
+}
+
+#[test]
+fn the_corpus_of_ocsp_request_holds() {
+    replay("ocsp_request", ocsp_request::run);
 }

@@ -54,7 +54,7 @@ impl Readings for Journal {
 pub(crate) struct Log(pub(crate) Mutex<Vec<String>>);
 
 impl Notices for Log {
-    fn connected(&self, _: DeviceKey, client_id: &str, _: Timestamp) {
+    fn connected(&self, _: DeviceKey, client_id: &str, _: Option<CertificateId>, _: Timestamp) {
         self.0.lock().unwrap().push(format!("connected {client_id}"));
     }
 
