@@ -3,13 +3,7 @@
 # by a new issuing CA.
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
-passed=0
-holds() { echo "ok    $1"; passed=$((passed + 1)); }
-fails() { echo "FAIL  $1"; cat "$WORK"/agent*.log; echo "$passed passed, 1 failed"; exit 1; }
 agent=${AGENT:-$top/target/debug/hedgerow-agent}
-agent() { "$agent" "$1" --state "$WORK/agent" --seal "$WORK/config/agent.key" "${@:2}"; }
-# soon COMMAND...: repeats it until it works, for half a minute
-soon() { for _ in $(seq 150); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
 
 start_hub
 made=$(api POST /claims '{"name":"server"}')
@@ -69,7 +63,6 @@ holds "it renews at two thirds of the life and proves the new certificate before
 
 kill "$AGENT_PID"
 wait "$AGENT_PID" 2>/dev/null || true
-hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@"; }
 sloth() { "$agent" "$1" --state "$WORK/sloth" --seal "$WORK/config/sloth.key" "${@:2}"; }
 made=$(api POST /claims '{"name":"sloth"}')
 sloth enroll --hub "$DEVICES" --claim "$(field "$made" code)" --key file >/dev/null || fails "the second enrolment"

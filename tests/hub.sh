@@ -42,3 +42,16 @@ for name in sys.argv[2].split("."):
     value = value[int(name)] if name.isdigit() else value[name]
 print(value if not isinstance(value, bool) else str(value).lower())' "$1" "$2"
 }
+
+passed=0
+# holds [WHAT]: one more thing was seen
+holds() { passed=$((passed + 1)); [ -z "${1:-}" ] || echo "ok    $1"; }
+# fails WHY: ends the test, with what agents said
+fails() { echo "FAILED: $1"; cat "$WORK"/agent*.log 2>/dev/null || true; echo "$passed passed, 1 failed"; exit 1; }
+# soon COMMAND...: repeats it until it works, for half a minute
+soon() { for _ in $(seq 150); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
+# blocks FILE: what a guide says
+blocks() { sed -n '/^```sh$/,/^```$/p' "$top/docs/guide/$1" | grep -v '^```'; }
+hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@"; }
+agent=${AGENT:-$top/target/debug/hedgerow-agent}
+agent() { "$agent" "$1" --state "$WORK/agent" --seal "$WORK/config/agent.key" "${@:2}"; }

@@ -3,12 +3,7 @@
 # what Home Assistant would hear.
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
-passed=0
-holds() { passed=$((passed + 1)); }
-fails() { echo "FAILED: $1"; echo "$passed passed, 1 failed"; exit 1; }
 hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@" 2>/dev/null; }
-# blocks FILE: what a guide says
-blocks() { sed -n '/^```sh$/,/^```$/p' "$top/docs/guide/$1" | grep -v '^```'; }
 
 # Whoever still listens ends with the test, before the hub does.
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$WORK"' EXIT

@@ -4,12 +4,6 @@
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
 python=$1 node=$2
-passed=0
-holds() { passed=$((passed + 1)); }
-fails() { echo "FAILED: $1"; echo "$passed passed, 1 failed"; exit 1; }
-hedgerow() { "${HEDGEROW:-$top/target/debug/hedgerow}" --data "$DATA" "$@"; }
-# blocks FILE: what a guide says
-blocks() { sed -n '/^```sh$/,/^```$/p' "$top/docs/guide/$1" | grep -v '^```'; }
 
 start_hub
 MQTT_HOST=localhost

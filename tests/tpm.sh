@@ -3,12 +3,7 @@
 # another one.
 set -euo pipefail
 source "$(dirname "$0")/hub.sh"
-passed=0
-holds() { echo "ok    $1"; passed=$((passed + 1)); }
-fails() { echo "FAIL  $1"; cat "$WORK"/agent*.log; echo "$passed passed, 1 failed"; exit 1; }
 agent=${AGENT:-$top/target/debug/hedgerow-agent}
-agent() { "$agent" "$1" --state "$WORK/agent" --seal "$WORK/config/agent.key" "${@:2}"; }
-soon() { for _ in $(seq 150); do "$@" >/dev/null 2>&1 && return 0; sleep 0.2; done; return 1; }
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # start_tpm NAME: sets PORT and TPM_PID

@@ -13,13 +13,13 @@ use hedgerow_listen::{
     client::{self, Stream, Trust},
 };
 use hedgerow_mqtt::{
-    Client, ClientEvent, Connect, PacketId, Properties, PropertyId, Publish, QoS, Split,
-    SubscriptionOptions, Version, split,
+    Client, ClientEvent, Connect, PacketId, PropertyId, Publish, QoS, Split, SubscriptionOptions,
+    Version, split,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{RunningHub, Swtpm};
+use crate::{RunningHub, Swtpm, connect_311};
 
 /// Packets that may be unacknowledged.
 const WINDOW: usize = 64;
@@ -161,16 +161,7 @@ impl TestDevice {
     /// # Errors
     /// When TLS fails.
     pub fn connect(&mut self, client_id: &str, clean_start: bool) -> Result<(u8, String), String> {
-        self.connect_as(&Connect {
-            version: Version::V5,
-            clean_start,
-            keep_alive_s: 60,
-            client_id,
-            will: None,
-            username: None,
-            password: None,
-            properties: Properties::NONE,
-        })
+        self.connect_as(&Connect { version: Version::V5, ..connect_311(client_id, clean_start) })
     }
 
     /// As [`TestDevice::connect`], with a CONNECT of the test's own.

@@ -112,6 +112,33 @@ impl RunningHub {
         self.folder.path()
     }
 
+    /// The hub's own certificates of a kind, the newest first.
+    #[must_use]
+    pub fn own(&self, kind: &str) -> Vec<Value> {
+        let found = self.get("/api/v1/authority");
+        let items = found["items"].as_array().unwrap();
+        items.iter().filter(|one| one["kind"] == kind).cloned().collect()
+    }
+
+    /// What a script for bash says in the test's folder, which has the hub's root as `root.pem`; it must succeed.
+    /// `DEVICES` and `MQTTS` are the hub's doors, and its clock is the hub's.
+    #[expect(clippy::must_use_candidate, reason = "what it does may be all that is wanted")]
+    pub fn script(&self, script: &str) -> String {
+        let root = self.own("root");
+        fs::write(self.folder().join("root.pem"), root[0]["pem"].as_str().unwrap()).unwrap();
+        let done = Command::new("bash")
+            .args(["-o", "pipefail", "-ec", script])
+            .current_dir(self.folder())
+            .envs(self.clock())
+            .env("DEVICES", format!("localhost:{}", self.devices_port()))
+            .env("MQTTS", format!("localhost:{}", self.mqtts_port()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{script}: {said}");
+        said.into_owned()
+    }
+
     /// Stops the hub and starts it again with a clock that is this many days ahead of ours.
     pub fn restart_days_ahead(&mut self, days: u32) {
         assert!(self.stop(), "{}", self.log());

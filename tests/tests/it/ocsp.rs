@@ -1,6 +1,6 @@
 //! `openssl ocsp` asks how it stands with certificates, and curl carries it.
 
-use std::{fs, process::Command, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use hedgerow_scenarios::{RunningHub, TestDevice};
 use serde_json::{Value, json};
@@ -16,30 +16,17 @@ status() { openssl asn1parse -inform DER -in "$1" | grep -o 'ENUMERATED *:.*' | 
 "#;
 
 fn script(hub: &RunningHub, script: &str) -> String {
-    let done = Command::new("bash")
-        .args(["-o", "pipefail", "-ec", &format!("{WORDS}\n{script}")])
-        .current_dir(hub.folder())
-        .env("DEVICES", format!("localhost:{}", hub.devices_port()))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{script}: {said}");
-    said.into_owned()
+    hub.script(&format!("{WORDS}\n{script}"))
 }
 
 /// Writes the hub's certificates as `root.pem`, `issuing0.pem` (the newest) and on, `server.pem`.
 fn written(hub: &RunningHub) {
-    let own = hub.get("/api/v1/authority");
-    let of = |kind: &str| -> Vec<Value> {
-        let items = own["items"].as_array().unwrap();
-        items.iter().filter(|one| one["kind"] == kind).cloned().collect()
-    };
     let write = |name: &str, one: &Value| {
         fs::write(hub.folder().join(name), one["pem"].as_str().unwrap()).unwrap();
     };
-    write("root.pem", &of("root")[0]);
-    write("server.pem", &of("server")[0]);
-    for (number, issuing) in of("issuing").iter().enumerate() {
+    write("root.pem", &hub.own("root")[0]);
+    write("server.pem", &hub.own("server")[0]);
+    for (number, issuing) in hub.own("issuing").iter().enumerate() {
         write(&format!("issuing{number}.pem"), issuing);
     }
 }

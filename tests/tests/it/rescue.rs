@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -27,25 +26,11 @@ connects() {
 "#;
 
 fn script(hub: &RunningHub, id: &str, script: &str) -> String {
-    let done = Command::new("bash")
-        .args(["-o", "pipefail", "-ec", &format!("{WORDS}\n{script}")])
-        .current_dir(hub.folder())
-        .envs(hub.clock())
-        .env("DEVICES", format!("localhost:{}", hub.devices_port()))
-        .env("PORT", hub.mqtts_port().to_string())
-        .env("ID", id)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{script}: {said}");
-    said.into_owned()
+    hub.script(&format!("ID={id}\nPORT=${{MQTTS#*:}}\n{WORDS}\n{script}"))
 }
 
 /// Enrols a foreign device, as `NAME.key` and `NAME.pem`; its id.
 fn enrolled(hub: &RunningHub, name: &str) -> String {
-    let own = hub.get("/api/v1/authority");
-    let root = own["items"].as_array().unwrap().iter().find(|one| one["kind"] == "root").unwrap();
-    fs::write(hub.folder().join("root.pem"), root["pem"].as_str().unwrap()).unwrap();
     let claim = hub.post("/api/v1/claims", &json!({"name": name}));
     let password = claim["password"].as_str().unwrap();
     let said = script(

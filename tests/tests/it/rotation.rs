@@ -4,7 +4,6 @@ use std::{
     fs,
     io::Write,
     net::TcpStream,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -22,15 +21,8 @@ fn publish(device: &mut TestDevice) -> u8 {
     }
 }
 
-/// The hub's certificates of a kind, newest first.
-fn own(hub: &RunningHub, kind: &str) -> Vec<Value> {
-    let found = hub.get("/api/v1/authority");
-    let items = found["items"].as_array().unwrap();
-    items.iter().filter(|one| one["kind"] == kind).cloned().collect()
-}
-
 fn trust(hub: &RunningHub) -> Vec<String> {
-    own(hub, "issuing").iter().map(|one| one["trust"].as_str().unwrap().to_owned()).collect()
+    hub.own("issuing").iter().map(|one| one["trust"].as_str().unwrap().to_owned()).collect()
 }
 
 fn cut_off(answer: &Value) -> (u64, u64) {
@@ -38,33 +30,17 @@ fn cut_off(answer: &Value) -> (u64, u64) {
     (count("devices"), count("programs"))
 }
 
-/// What openssl makes of its input.
-fn openssl(hub: &RunningHub, script: &str) -> String {
-    let root = own(hub, "root")[0]["pem"].as_str().unwrap().to_owned();
-    fs::write(hub.folder().join("root.pem"), root).unwrap();
-    let done = Command::new("bash")
-        .args(["-o", "pipefail", "-ec", script])
-        .current_dir(hub.folder())
-        .env("DEVICES", format!("localhost:{}", hub.devices_port()))
-        .env("MQTTS", format!("localhost:{}", hub.mqtts_port()))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{script}: {said}");
-    said.into_owned()
-}
-
 /// A list of revoked certificates as text; its signature is that of the CA that it names.
 fn list(hub: &RunningHub, name: &str) -> String {
     let all: String = ["root", "issuing"]
         .into_iter()
-        .flat_map(|kind| own(hub, kind))
+        .flat_map(|kind| hub.own(kind))
         .map(|one| one["pem"].as_str().unwrap().to_owned())
         .collect();
     fs::write(hub.folder().join("all.pem"), all).unwrap();
     let fetch = "curl --silent --show-error --fail --cacert root.pem";
     let read = "openssl crl -inform DER -CAfile all.pem -noout -text";
-    let text = openssl(hub, &format!("{fetch} https://$DEVICES/crl/{name} | {read}"));
+    let text = hub.script(&format!("{fetch} https://$DEVICES/crl/{name} | {read}"));
     assert!(text.contains("verify OK"), "{name}: {text}");
     text
 }
@@ -73,7 +49,7 @@ fn list(hub: &RunningHub, name: &str) -> String {
 fn program(hub: &RunningHub, name: &str) {
     let new =
         "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x";
-    openssl(hub, &format!("{new} -keyout {name}.key -out {name}.csr 2>/dev/null"));
+    hub.script(&format!("{new} -keyout {name}.key -out {name}.csr 2>/dev/null"));
     let csr = fs::read_to_string(hub.folder().join(format!("{name}.csr"))).unwrap();
     hub.post("/api/v1/tokens", &json!({"name": name, "allow": ["publish lab/#"], "csr": csr}));
 }
@@ -83,12 +59,12 @@ fn devices_of_the_old_and_the_new_ca_work_side_by_side() {
     let hub = RunningHub::start(&[]);
     let mut old = TestDevice::enrolled(&hub, "old");
     assert_eq!(old.connect("c", true).unwrap().0, 0);
-    let server = own(&hub, "server")[0]["serial"].clone();
+    let server = hub.own("server")[0]["serial"].clone();
     let (code, said) = hub.command(&["ca", "rotate"]);
     assert!(code == 0 && said.contains("issuing, current") && said.contains("1 devices"), "{said}");
     assert_eq!(trust(&hub), ["current", "trusted"]);
     assert_eq!(cut_off(&hub.get("/api/v1/authority")), (1, 0));
-    assert_ne!(own(&hub, "server")[0]["serial"], server);
+    assert_ne!(hub.own("server")[0]["serial"], server);
 
     assert_eq!(publish(&mut old), 0, "a session that was open goes on");
     let mut again = old.again();
@@ -104,7 +80,8 @@ fn devices_of_the_old_and_the_new_ca_work_side_by_side() {
     let keys = hub.get("/api/v1/fleet/keys");
     let left = json!({"ended": 0, "under_7": 0, "under_14": 0, "more": 2, "none": 0});
     assert_eq!(keys["days_left"], left);
-    let numbers: Vec<_> = own(&hub, "issuing")
+    let numbers: Vec<_> = hub
+        .own("issuing")
         .iter()
         .map(|one| json!({"number": one["number"], "devices": 1}))
         .collect();
@@ -121,12 +98,11 @@ fn devices_of_the_old_and_the_new_ca_work_side_by_side() {
     for port in ["DEVICES", "MQTTS"] {
         let show =
             format!("openssl s_client -connect ${port} -CAfile root.pem -verify_return_error");
-        let shown = openssl(&hub, &format!("{show} -showcerts </dev/null"));
-        let issuing = own(&hub, "issuing")[0]["pem"].as_str().unwrap().to_owned();
+        let shown = hub.script(&format!("{show} -showcerts </dev/null"));
+        let issuing = hub.own("issuing")[0]["pem"].as_str().unwrap().to_owned();
         assert!(shown.contains(&issuing), "{port} shows the new issuing CA: {shown}");
     }
-    let given = openssl(
-        &hub,
+    let given = hub.script(
         "curl --silent --fail --cacert root.pem https://$DEVICES/.well-known/est/cacerts |
          openssl base64 -d | openssl pkcs7 -inform DER -print_certs -noout",
     );
@@ -148,7 +124,7 @@ fn what_the_earlier_ca_admitted_ends_within_a_second_and_the_rest_goes_on() {
     for device in [&mut old, &mut new] {
         assert_eq!(device.connect("c", true).unwrap().0, 0);
     }
-    let earlier = own(&hub, "issuing")[1].clone();
+    let earlier = hub.own("issuing")[1].clone();
 
     let agreed = |cut_off: u64| json!({"reason": "cACompromise", "cut_off": cut_off});
     let path = "/api/v1/authority/distrust";
@@ -236,7 +212,7 @@ fn a_power_cut_while_the_new_ca_is_made_leaves_one_that_signs() {
         hub.cut_power();
         drop(asked);
         hub.restart();
-        let issuing = own(&hub, "issuing");
+        let issuing = hub.own("issuing");
         let current = issuing.iter().filter(|one| one["trust"] == "current").count();
         assert_eq!(current, 1, "{issuing:?}");
         devices.push(TestDevice::enrolled(&hub, &format!("device {round}")));
@@ -245,7 +221,7 @@ fn a_power_cut_while_the_new_ca_is_made_leaves_one_that_signs() {
             assert_eq!(device.connect("c", true).unwrap().0, 0, "of whichever CA");
         }
     }
-    println!("{} issuing CAs after {ROUNDS} cuts", own(&hub, "issuing").len());
+    println!("{} issuing CAs after {ROUNDS} cuts", hub.own("issuing").len());
     let found = hub.post("/api/v1/audit/verify", &Value::Null);
     assert_eq!(found["sound"], true, "{found}");
 }
